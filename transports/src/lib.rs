@@ -1,0 +1,19 @@
+//! Transports: they carry frames between a network and a [`Session`] and know nothing of channels.
+//!
+//! ```text
+//! bytes in ──> transport (framing, handshake, TLS, QUIC) ──receive──> Session
+//! bytes out <── transport <──poll_drain── Outbox <──push── session, hub
+//! ```
+//!
+//! Start with [`Acceptor`], which admits and opens sessions for every transport, and [`Outbox`], the bounded
+//! queue from which every transport writes. A *frame* is one encoded protocol message without the framing of
+//! its transport: the transport adds newlines, length prefixes, SSE fields or WebSocket headers.
+
+pub mod handshake;
+pub mod http;
+pub mod outbox;
+pub mod session;
+
+pub use handshake::{Encoding, Handshake, TlsFacts, TransportKind};
+pub use outbox::{Close, Drained, Frame, Outbox, Pushed};
+pub use session::{Acceptor, EndCause, InputFault, Session};
