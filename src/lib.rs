@@ -1,1 +1,17 @@
+//! Tidegate: a real-time messaging server, WebTransport first, wire-compatible with Centrifugo v6.
+//!
+//! The binary is thin: [`cli`] reads the command line, [`server`] puts everything together. ARCHITECTURE.md maps
+//! the modules and says what each deliberately does not know.
 
+pub mod api;
+pub mod auth;
+pub mod channels;
+pub mod cli;
+pub mod config;
+pub mod engine;
+pub mod hub;
+pub mod node;
+pub mod protocol;
+pub mod server;
+pub mod session;
+pub mod telemetry;

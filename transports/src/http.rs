@@ -1,8 +1,10 @@
 //! The HTTP service that every HTTP version serves: one request type, one response type.
 
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -14,6 +16,32 @@ pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A request or response body, whatever HTTP version carries it.
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;
+
+/// A body whose errors have a concrete type. Generic code over boxed errors keeps the futures around it from
+/// being `Send`: the compiler loses track of the box's lifetime.
+#[derive(Debug)]
+pub struct ConcreteBody(pub Body);
+
+impl http_body::Body for ConcreteBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, io::Error>>> {
+        let frame = ready!(Pin::new(&mut self.0).poll_frame(cx));
+        Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.0.size_hint()
+    }
+}
 
 /// What the listener knows of the connection under a request; found in the request's extensions.
 #[derive(Clone, Debug)]

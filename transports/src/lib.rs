@@ -11,8 +11,15 @@
 
 pub mod handshake;
 pub mod http;
+pub mod http3;
 pub mod outbox;
+pub mod query;
+pub mod quic;
 pub mod session;
+pub mod streaming;
+pub mod tcp;
+pub mod websocket;
+pub mod webtransport;
 
 pub use handshake::{Encoding, Handshake, TlsFacts, TransportKind};
 pub use outbox::{Close, Drained, Frame, Outbox, Pushed};

@@ -86,6 +86,8 @@ struct State {
     overflowed: bool,
     close: Option<Close>,
     writer: Option<Waker>,
+    /// Times the writer took something; tells a slow writer from a stuck one.
+    drains: u32,
 }
 
 impl Outbox {
@@ -161,6 +163,14 @@ impl Outbox {
         self.state.lock().bytes
     }
 
+    /// Whether frames wait, and how often the writer has taken some: two equal answers with frames waiting mean
+    /// that the writer is stuck.
+    #[must_use]
+    pub fn writer_progress(&self) -> (bool, u32) {
+        let state = self.state.lock();
+        (!state.queue.is_empty(), state.drains)
+    }
+
     /// Moves at most `max` frames to the end of `into`; pending registers the writer's waker (one writer only).
     ///
     /// # Cancel safety
@@ -186,6 +196,7 @@ impl Outbox {
                 .inspect(|frame| bytes += frame.payload.len()),
         );
         state.bytes -= bytes;
+        state.drains = state.drains.wrapping_add(1);
         if state.queue.is_empty() {
             state.queue = VecDeque::new();
         }

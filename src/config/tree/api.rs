@@ -1,0 +1,52 @@
+//! The server API and what operators look at.
+
+use super::super::definition::section;
+use super::super::types::ErrorMode;
+
+section! {
+    /// Server API over HTTP.
+    pub struct HttpApi {
+        /// Whether it is off.
+        disabled: bool;
+        /// Path; methods are below it.
+        handler_prefix: String = "/api";
+        /// Key that requests must show. Empty refuses all requests.
+        key: String;
+        /// Ask nobody for a key.
+        insecure: bool;
+        /// Serve it on the external listener and not on the internal one.
+        external: bool;
+        /// How errors are reported: in the reply with status 200 (empty), or as the status of the response
+        /// (`transport`).
+        error_mode: ErrorMode;
+    }
+}
+
+section! {
+    /// Metrics in the text format of Prometheus, on the internal listener.
+    pub struct Prometheus {
+        /// Whether they are served.
+        enabled: bool;
+        /// Path.
+        handler_prefix: String = "/metrics";
+        /// Count responses by endpoint, method and status.
+        instrument_http_handlers: bool;
+    }
+    unsupported {
+        /// A histogram of recovered publications.
+        recovered_publications_histogram: bool;
+        /// Sparse histograms.
+        native_histograms: bool;
+    }
+}
+
+section! {
+    /// Health check, on the internal listener: answers 200 as soon as the server listens, without looking at
+    /// anything it depends on.
+    pub struct Health {
+        /// Whether it is served.
+        enabled: bool;
+        /// Path.
+        handler_prefix: String = "/health";
+    }
+}

@@ -1,0 +1,121 @@
+//! Encode once per encoding, share with all subscribers.
+
+use std::sync::Arc;
+
+use tidegate_transports::{Encoding, Frame};
+
+use crate::engine::{ClientInfo, Epoch, Publication};
+use crate::protocol::{self, EncodeError, message};
+
+/// A publication on its way to many subscribers; each encoding is made when it is first asked for.
+pub(super) struct EncodedPublication<'a> {
+    pub(super) channel: &'a Arc<str>,
+    publication: &'a Publication,
+    epoch: Option<&'a Epoch>,
+    encodings: Encodings,
+}
+
+impl<'a> EncodedPublication<'a> {
+    pub(super) fn new(channel: &'a Arc<str>, publication: &'a Publication, epoch: Option<&'a Epoch>) -> Self {
+        Self {
+            channel,
+            publication,
+            epoch,
+            encodings: Encodings::default(),
+        }
+    }
+
+    /// The push in one encoding. An error means that the payload is not JSON and the encoding is.
+    pub(super) fn get(&mut self, encoding: Encoding) -> Result<&Frame, EncodeError> {
+        let Self {
+            channel,
+            publication,
+            epoch,
+            encodings,
+        } = self;
+        encodings.get(encoding, || {
+            let mut body = protocol::publication_message(publication);
+            // A subscriber that saw an empty epoch learns it with the first publication (protocol.md 2.3).
+            if let Some(epoch) = epoch.filter(|_| publication.offset == 1) {
+                epoch.as_str().clone_into(&mut body.epoch);
+            }
+            push(channel, |push| push.r#pub = Some(body))
+        })
+    }
+}
+
+/// Puts a client's information into a join or leave.
+pub(super) type Build = fn(&mut message::Push, message::ClientInfo);
+
+pub(super) fn join(push: &mut message::Push, info: message::ClientInfo) {
+    push.join = Some(message::Join { info: Some(info) });
+}
+
+pub(super) fn leave(push: &mut message::Push, info: message::ClientInfo) {
+    push.leave = Some(message::Leave { info: Some(info) });
+}
+
+/// A join or leave on its way to many subscribers.
+pub(super) struct EncodedPush<'a> {
+    channel: &'a str,
+    info: &'a ClientInfo,
+    build: Build,
+    encodings: Encodings,
+}
+
+impl<'a> EncodedPush<'a> {
+    pub(super) fn new(channel: &'a str, info: &'a ClientInfo, build: Build) -> Self {
+        Self {
+            channel,
+            info,
+            build,
+            encodings: Encodings::default(),
+        }
+    }
+
+    pub(super) fn get(&mut self, encoding: Encoding) -> Result<&Frame, EncodeError> {
+        let Self {
+            channel,
+            info,
+            build,
+            encodings,
+        } = self;
+        encodings.get(encoding, || {
+            push(channel, |push| build(push, protocol::client_info_message(info)))
+        })
+    }
+}
+
+#[derive(Default)]
+struct Encodings {
+    json: Option<Result<Frame, EncodeError>>,
+    protobuf: Option<Result<Frame, EncodeError>>,
+}
+
+impl Encodings {
+    fn get(
+        &mut self,
+        encoding: Encoding,
+        build: impl FnOnce() -> message::Reply,
+    ) -> Result<&Frame, EncodeError> {
+        let slot = match encoding {
+            Encoding::Json => &mut self.json,
+            Encoding::Protobuf => &mut self.protobuf,
+        };
+        slot.get_or_insert_with(|| protocol::encode_reply(&build(), encoding))
+            .as_ref()
+            .map_err(Clone::clone)
+    }
+}
+
+fn push(channel: &str, fill: impl FnOnce(&mut message::Push)) -> message::Reply {
+    let mut push = message::Push {
+        channel: channel.to_owned(),
+        ..message::Push::default()
+    };
+    fill(&mut push);
+    message::Reply {
+        push: Some(push),
+        ..message::Reply::default()
+    }
+}

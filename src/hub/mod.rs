@@ -1,0 +1,195 @@
+//! The hub: which local connection hears which channel, and the fan-out to them.
+//!
+//! A publication is encoded at most once per encoding, when the first subscriber of that encoding is met; from
+//! there only reference-counted bytes move. The fan-out to one channel runs under that channel's lock: every
+//! subscriber sees publications in one order. The hub knows outboxes, not transports.
+
+mod encoded;
+mod handle;
+mod subscriber;
+
+#[cfg(test)]
+mod tests;
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use parking_lot::{Mutex, RwLock};
+use tidegate_transports::TransportKind;
+
+use crate::engine::{ClientInfo, Epoch, Publication};
+use encoded::EncodedPublication;
+pub use handle::{Event, Handle, Mailbox};
+pub use subscriber::{CaughtUp, Gap, Subscriber, Tracking};
+
+const SHARDS: usize = 64;
+
+/// Channels and their local subscribers.
+pub struct Hub {
+    hasher: RandomState,
+    shards: Vec<RwLock<HashMap<Arc<str>, Arc<Channel>>>>,
+}
+
+struct Channel {
+    name: Arc<str>,
+    subscribers: Mutex<Vec<Arc<Subscriber>>>,
+}
+
+/// What a broadcast did, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// Frames queued, by the number of the transport.
+    pub frames: [u64; 4],
+    /// Bytes queued, by the number of the transport.
+    pub bytes: [u64; 4],
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self {
+            hasher: RandomState::new(),
+            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
+        }
+    }
+}
+
+impl Hub {
+    /// Adds a subscriber; answers whether it is the channel's first.
+    pub fn join(&self, channel: &Arc<str>, subscriber: Arc<Subscriber>) -> bool {
+        let mut shard = self.shard(channel).write();
+        let entry = shard.entry(channel.clone()).or_insert_with(|| {
+            Arc::new(Channel {
+                name: channel.clone(),
+                subscribers: Mutex::default(),
+            })
+        });
+        let mut subscribers = entry.subscribers.lock();
+        subscriber.set_slot(subscribers.len());
+        subscribers.push(subscriber);
+        subscribers.len() == 1
+    }
+
+    /// Removes a subscriber; answers whether it was the channel's last.
+    pub fn leave(&self, channel: &str, subscriber: &Arc<Subscriber>) -> bool {
+        let mut shard = self.shard(channel).write();
+        let Some(entry) = shard.get(channel) else {
+            return false;
+        };
+        let last = {
+            let mut subscribers = entry.subscribers.lock();
+            let slot = subscriber.slot();
+            if !subscribers
+                .get(slot)
+                .is_some_and(|other| Arc::ptr_eq(other, subscriber))
+            {
+                return false;
+            }
+            // The last subscriber moves into the free slot: leaving a huge channel stays cheap.
+            subscribers.swap_remove(slot);
+            if let Some(moved) = subscribers.get(slot) {
+                moved.set_slot(slot);
+            }
+            if subscribers.len() < subscribers.capacity() / 4 {
+                let keep = subscribers.len() * 2;
+                subscribers.shrink_to(keep);
+            }
+            subscribers.is_empty()
+        };
+        if last {
+            shard.remove(channel);
+            if shard.len() < shard.capacity() / 4 {
+                shard.shrink_to_fit();
+            }
+        }
+        last
+    }
+
+    /// Offers a publication to all local subscribers of a channel.
+    pub fn publication(
+        &self,
+        channel: &str,
+        publication: &Arc<Publication>,
+        epoch: Option<&Epoch>,
+        now_ms: i64,
+    ) -> Delivery {
+        let mut delivery = Delivery::default();
+        let Some(channel) = self.channel(channel) else {
+            return delivery;
+        };
+        let mut encoded = EncodedPublication::new(&channel.name, publication, epoch);
+        for subscriber in channel.subscribers.lock().iter() {
+            subscriber.offer(publication, epoch, now_ms, &mut encoded, &mut delivery);
+        }
+        delivery
+    }
+
+    /// Offers a join to all local subscribers that want joins and leaves.
+    pub fn join_push(&self, channel: &str, info: &ClientInfo) -> Delivery {
+        self.presence_push(channel, info, encoded::join)
+    }
+
+    /// Offers a leave to all local subscribers that want joins and leaves.
+    pub fn leave_push(&self, channel: &str, info: &ClientInfo) -> Delivery {
+        self.presence_push(channel, info, encoded::leave)
+    }
+
+    fn presence_push(&self, channel: &str, info: &ClientInfo, build: encoded::Build) -> Delivery {
+        let mut delivery = Delivery::default();
+        let Some(channel) = self.channel(channel) else {
+            return delivery;
+        };
+        let mut encoded = encoded::EncodedPush::new(&channel.name, info, build);
+        for subscriber in channel.subscribers.lock().iter() {
+            subscriber.offer_push(&mut encoded, &mut delivery);
+        }
+        delivery
+    }
+
+    /// Channels with local subscribers and their numbers.
+    #[must_use]
+    pub fn channels(&self) -> Vec<(Arc<str>, usize)> {
+        self.shards
+            .iter()
+            .flat_map(|shard| {
+                let shard = shard.read();
+                shard
+                    .values()
+                    .map(|entry| (entry.name.clone(), entry.subscribers.lock().len()))
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    /// Number of channels and of subscriptions.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        self.shards
+            .iter()
+            .fold((0, 0), |(channels, subscriptions), shard| {
+                let shard = shard.read();
+                let here: usize = shard.values().map(|entry| entry.subscribers.lock().len()).sum();
+                (channels + shard.len(), subscriptions + here)
+            })
+    }
+
+    fn channel(&self, channel: &str) -> Option<Arc<Channel>> {
+        self.shard(channel).read().get(channel).cloned()
+    }
+
+    fn shard(&self, channel: &str) -> &RwLock<HashMap<Arc<str>, Arc<Channel>>> {
+        // The modulus keeps the index in range.
+        &self.shards[self.hasher.hash_one(channel) as usize % SHARDS]
+    }
+}
+
+impl Delivery {
+    /// What was queued for each transport that got something.
+    pub fn by_transport(self) -> impl Iterator<Item = (TransportKind, u64, u64)> {
+        TransportKind::ALL.into_iter().filter_map(move |transport| {
+            let index = transport as usize;
+            let (frames, bytes) = (*self.frames.get(index)?, *self.bytes.get(index)?);
+            (frames > 0).then_some((transport, frames, bytes))
+        })
+    }
+}

@@ -1,0 +1,329 @@
+//! One connection's subscription to one channel, as the hub sees it: what is delivered, held back or refused.
+//!
+//! ```text
+//!            catch_up            release
+//!  Held ──────────────> Held ─────────────> Live ──(position lost)──> Lost
+//!   └──────────────────────── stop ───────────┴───────────────────────> Lost
+//! ```
+//!
+//! A subscriber joins the hub *before* the session reads the stream, so nothing falls between the read and the
+//! first live publication: what arrives meanwhile is held, merged by [`catch_up`](Subscriber::catch_up) and, for
+//! what came after that, delivered by [`release`](Subscriber::release) once the reply is queued. The reply thus
+//! always comes first.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use tidegate_transports::{Frame, Pushed};
+
+use super::encoded::{EncodedPublication, EncodedPush};
+use super::{Delivery, Event, Handle};
+use crate::engine::{Epoch, Position, Publication};
+use crate::protocol::{Disconnect, EncodeError};
+
+/// Publications held for one subscription while it is being made. A stream that outruns its reader by that much
+/// within one read of the engine is reported as a gap, not buffered without bound.
+const MAX_HELD: usize = 4096;
+
+/// Whether and how a subscription follows its stream's offsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tracking {
+    /// Detect gaps and epoch changes.
+    pub positioned: bool,
+    /// Publications older than that on arrival count as a lost position, milliseconds (0 = off).
+    pub max_time_lag_ms: i64,
+}
+
+/// The position was lost: publications are missing or belong to another epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("publications are missing between history and live stream")]
+pub struct Gap;
+
+/// Result of merging history with what arrived meanwhile.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CaughtUp {
+    /// Recovered publications, ascending, continued by those that arrived meanwhile.
+    pub publications: Vec<Arc<Publication>>,
+    /// Position after the last of them.
+    pub position: Position,
+}
+
+/// A subscription in the hub. See the module documentation.
+#[derive(Debug)]
+pub struct Subscriber {
+    handle: Arc<Handle>,
+    tracking: Tracking,
+    push_join_leave: bool,
+    slot: AtomicUsize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    position: Option<Position>,
+    /// When the position was last known to be right, Unix milliseconds.
+    checked_ms: i64,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Held(Vec<Held>),
+    Live,
+    Lost,
+}
+
+#[derive(Debug)]
+enum Held {
+    Publication(Arc<Publication>, Option<Epoch>),
+    Push(Frame),
+}
+
+impl Subscriber {
+    /// A subscriber that holds everything back until [`release`](Self::release).
+    #[must_use]
+    pub fn new(handle: Arc<Handle>, tracking: Tracking, push_join_leave: bool) -> Self {
+        let state = State {
+            phase: Phase::Held(Vec::new()),
+            position: None,
+            checked_ms: 0,
+        };
+        Self {
+            handle,
+            tracking,
+            push_join_leave,
+            slot: AtomicUsize::new(0),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Merges `recovered` (which ends at `top`) with the publications held since the subscriber joined the hub.
+    /// With `recover` false the merge only moves the position: the client starts after it.
+    ///
+    /// # Errors
+    /// [`Gap`] if what was held does not continue `top`.
+    pub fn catch_up(
+        &self,
+        mut recovered: Vec<Arc<Publication>>,
+        top: Position,
+        recover: bool,
+        now_ms: i64,
+    ) -> Result<CaughtUp, Gap> {
+        let mut state = self.state.lock();
+        let mut position = top;
+        if self.tracking.positioned {
+            let State { phase, .. } = &mut *state;
+            let Phase::Held(held) = phase else { return Err(Gap) };
+            for item in held.iter() {
+                let Held::Publication(publication, epoch) = item else {
+                    continue;
+                };
+                if publication.offset == 0 {
+                    continue;
+                }
+                if epoch.as_ref() != Some(&position.epoch) {
+                    return Err(Gap);
+                }
+                if publication.offset > position.offset + 1 {
+                    return Err(Gap);
+                }
+                if publication.offset == position.offset + 1 {
+                    position.offset += 1;
+                    if recover {
+                        recovered.push(publication.clone());
+                    }
+                }
+            }
+            held.retain(|item| !matches!(item, Held::Publication(publication, _) if publication.offset > 0));
+        }
+        state.position = Some(position.clone());
+        state.checked_ms = now_ms;
+        Ok(CaughtUp {
+            publications: recovered,
+            position,
+        })
+    }
+
+    /// Delivers what was held since [`catch_up`](Self::catch_up) and goes live. Call after the reply is queued.
+    pub fn release(&self, channel: &Arc<str>, now_ms: i64) {
+        let mut state = self.state.lock();
+        let Phase::Held(held) = std::mem::replace(&mut state.phase, Phase::Live) else {
+            state.phase = Phase::Lost;
+            return;
+        };
+        for item in held {
+            match item {
+                Held::Push(frame) => self.push(frame, &mut Delivery::default()),
+                Held::Publication(publication, epoch) => {
+                    let mut encoded = EncodedPublication::new(channel, &publication, epoch.as_ref());
+                    let delivery = &mut Delivery::default();
+                    self.deliver(
+                        &mut state,
+                        &publication,
+                        epoch.as_ref(),
+                        now_ms,
+                        &mut encoded,
+                        delivery,
+                    );
+                }
+            }
+        }
+    }
+
+    /// Delivers nothing from now on.
+    pub fn stop(&self) {
+        self.state.lock().phase = Phase::Lost;
+    }
+
+    /// The connection it belongs to.
+    #[must_use]
+    pub fn handle(&self) -> &Arc<Handle> {
+        &self.handle
+    }
+
+    /// Where a live, positioned subscription stands, and when that was last known to be right.
+    #[must_use]
+    pub fn position(&self) -> Option<(Position, i64)> {
+        let state = self.state.lock();
+        if !self.tracking.positioned || !matches!(state.phase, Phase::Live) {
+            return None;
+        }
+        state
+            .position
+            .clone()
+            .map(|position| (position, state.checked_ms))
+    }
+
+    /// Compares the position captured before a look at the stream's top with that top. `false` = lost: the
+    /// stream moved past what was delivered. A publication delivered meanwhile proves the position right.
+    pub fn confirm(&self, captured: &Position, top: &Position, now_ms: i64) -> bool {
+        let mut state = self.state.lock();
+        let Phase::Live = state.phase else { return true };
+        if state.position.as_ref() != Some(captured) || captured == top {
+            state.checked_ms = now_ms;
+            return true;
+        }
+        state.phase = Phase::Lost;
+        false
+    }
+
+    pub(super) fn slot(&self) -> usize {
+        self.slot.load(Ordering::Relaxed)
+    }
+
+    /// Written under the channel's lock only.
+    pub(super) fn set_slot(&self, slot: usize) {
+        self.slot.store(slot, Ordering::Relaxed);
+    }
+
+    pub(super) fn offer(
+        &self,
+        publication: &Arc<Publication>,
+        epoch: Option<&Epoch>,
+        now_ms: i64,
+        encoded: &mut EncodedPublication<'_>,
+        delivery: &mut Delivery,
+    ) {
+        let mut state = self.state.lock();
+        match &mut state.phase {
+            Phase::Lost => {}
+            Phase::Held(held) if held.len() < MAX_HELD => {
+                held.push(Held::Publication(publication.clone(), epoch.cloned()));
+            }
+            Phase::Held(_) => self.lose(&mut state, encoded.channel),
+            Phase::Live => self.deliver(&mut state, publication, epoch, now_ms, encoded, delivery),
+        }
+    }
+
+    pub(super) fn offer_push(&self, encoded: &mut EncodedPush<'_>, delivery: &mut Delivery) {
+        if !self.push_join_leave {
+            return;
+        }
+        let mut state = self.state.lock();
+        if matches!(state.phase, Phase::Lost) {
+            return;
+        }
+        let frame = match encoded.get(self.handle.encoding) {
+            Ok(frame) => frame.clone(),
+            Err(error) => return self.refuse(&error),
+        };
+        match &mut state.phase {
+            Phase::Held(held) => {
+                // Joins and leaves are at most once: beyond the bound they are dropped.
+                if held.len() < MAX_HELD {
+                    held.push(Held::Push(frame));
+                }
+            }
+            _ => self.push(frame, delivery),
+        }
+    }
+
+    /// The rules of history-and-recovery.md 6, in order.
+    fn deliver(
+        &self,
+        state: &mut State,
+        publication: &Publication,
+        epoch: Option<&Epoch>,
+        now_ms: i64,
+        encoded: &mut EncodedPublication<'_>,
+        delivery: &mut Delivery,
+    ) {
+        if matches!(state.phase, Phase::Lost) {
+            return;
+        }
+        if self.tracking.positioned && publication.offset > 0 {
+            let lag = self.tracking.max_time_lag_ms;
+            if lag > 0 && now_ms - publication.time_ms > lag {
+                return self.lose(state, encoded.channel);
+            }
+            let Some(position) = &mut state.position else {
+                return self.lose(state, encoded.channel);
+            };
+            if epoch != Some(&position.epoch) || publication.offset > position.offset + 1 {
+                return self.lose(state, encoded.channel);
+            }
+            if publication.offset <= position.offset {
+                return;
+            }
+            position.offset = publication.offset;
+            state.checked_ms = now_ms;
+        }
+        match encoded.get(self.handle.encoding) {
+            Ok(frame) => self.push(frame.clone(), delivery),
+            Err(error) => self.refuse(&error),
+        }
+    }
+
+    fn lose(&self, state: &mut State, channel: &Arc<str>) {
+        state.phase = Phase::Lost;
+        self.handle
+            .mailbox
+            .post(Event::InsufficientState(channel.clone()));
+    }
+
+    fn push(&self, frame: Frame, delivery: &mut Delivery) {
+        let bytes = frame.payload().len() as u64;
+        match self.handle.outbox.push(frame) {
+            Pushed::Queued => {
+                let transport = self.handle.transport as usize;
+                if let (Some(frames), Some(total)) = (
+                    delivery.frames.get_mut(transport),
+                    delivery.bytes.get_mut(transport),
+                ) {
+                    *frames += 1;
+                    *total += bytes;
+                }
+            }
+            Pushed::Overflow => self.handle.mailbox.post(Event::Disconnect(Disconnect::SLOW)),
+            Pushed::Closed => {}
+        }
+    }
+
+    /// The payload cannot be written in this connection's encoding.
+    fn refuse(&self, _: &EncodeError) {
+        self.handle
+            .mailbox
+            .post(Event::Disconnect(Disconnect::INAPPROPRIATE_PROTOCOL));
+    }
+}

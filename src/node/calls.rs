@@ -1,0 +1,201 @@
+//! Performs the calls of sessions on hub, engine and registry.
+
+use std::sync::Arc;
+
+use super::registry::{ConnectionKey, Member};
+use super::{Node, unix_ms};
+use crate::engine::{EngineError, History, HistoryQuery, Publication};
+use crate::hub::Event;
+use crate::protocol::Disconnect;
+use crate::session::{Answer, Attach, Call, Detach};
+use crate::telemetry::FrameType;
+
+impl Node {
+    /// Performs one call. Runs to its end also when the session has gone.
+    pub(super) async fn perform(
+        &self,
+        key: ConnectionKey,
+        member: Member,
+        user_limit: Option<usize>,
+        call: Call,
+    ) -> Answer {
+        match call {
+            Call::Await(wait) => wait.await,
+            Call::Register { user, single } => {
+                Answer::Registered(self.register(key, member, user_limit, &user, single).await)
+            }
+            Call::Attach(attach) => Answer::Attached(self.attach_all(attach).await),
+            Call::Detach(detach) => {
+                self.detach(detach).await;
+                Answer::Done
+            }
+            Call::Publish {
+                channel,
+                data,
+                info,
+                options,
+            } => {
+                let publication = Publication {
+                    data,
+                    info: Some(info),
+                    time_ms: unix_ms(),
+                    ..Publication::default()
+                };
+                self.context.metrics.broker_sent(FrameType::PushPublication);
+                let published = self.broker.publish(&channel, publication, options).await;
+                Answer::Published(published.map(|_| ()))
+            }
+            Call::Presence(channel) => Answer::Presence(self.presence.presence(&channel).await),
+            Call::PresenceStats(channel) => Answer::PresenceStats(self.presence.stats(&channel).await),
+            Call::History(channel, query) => Answer::History(self.broker.history(&channel, query).await),
+            Call::Join(channel, info) => {
+                self.context.metrics.broker_sent(FrameType::PushJoin);
+                done(self.broker.publish_join(&channel, info).await)
+            }
+            Call::Renew(entries) => {
+                for (channel, info) in entries {
+                    let client = info.client.clone();
+                    if let Err(error) = self.presence.add(&channel, &client, info).await {
+                        tracing::error!(%channel, %error, "error updating presence");
+                    }
+                }
+                Answer::Done
+            }
+            Call::Tops(channels) => {
+                let mut tops = Vec::with_capacity(channels.len());
+                for (channel, meta_ttl) in channels {
+                    let query = HistoryQuery {
+                        limit: Some(0),
+                        since: None,
+                        reverse: false,
+                        meta_ttl,
+                    };
+                    let top = self
+                        .broker
+                        .history(&channel, query)
+                        .await
+                        .map(|history| history.top)
+                        .ok();
+                    tops.push((channel, top));
+                }
+                Answer::Tops(tops)
+            }
+        }
+    }
+
+    async fn register(
+        &self,
+        key: ConnectionKey,
+        member: Member,
+        user_limit: Option<usize>,
+        user: &str,
+        single: Option<Arc<str>>,
+    ) -> bool {
+        if let Some(personal) = single {
+            // Best effort: two that come at once may both see an empty channel.
+            if self
+                .presence
+                .stats(&personal)
+                .await
+                .is_ok_and(|stats| stats.clients > 0)
+            {
+                for other in self.registry.of_user(user) {
+                    other
+                        .handle
+                        .mailbox
+                        .post(Event::Disconnect(Disconnect::CONNECTION_LIMIT));
+                }
+            }
+        }
+        self.registry.authenticate(key, user, member, user_limit)
+    }
+
+    /// All or nothing: what was joined before a failure is left again.
+    async fn attach_all(&self, attach: Vec<Attach>) -> Result<Vec<Option<History>>, EngineError> {
+        let mut histories = Vec::with_capacity(attach.len());
+        let mut joined: Vec<Attach> = Vec::with_capacity(attach.len());
+        for attach in attach {
+            let attached = self.attach(&attach).await;
+            joined.push(attach);
+            match attached {
+                Ok(history) => histories.push(history),
+                Err(error) => {
+                    for Attach {
+                        channel,
+                        subscriber,
+                        presence,
+                        ..
+                    } in joined
+                    {
+                        self.detach(Detach {
+                            channel,
+                            subscriber,
+                            presence,
+                            leave: None,
+                        })
+                        .await;
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(histories)
+    }
+
+    /// Joins the hub first and reads the stream last: what is published in between is held by the subscriber.
+    async fn attach(&self, attach: &Attach) -> Result<Option<History>, EngineError> {
+        let Attach {
+            channel,
+            subscriber,
+            presence,
+            read,
+        } = attach;
+        if self.hub.join(channel, subscriber.clone()) {
+            self.broker.subscribe(channel).await?;
+        }
+        if let Some(info) = presence {
+            self.presence.add(channel, &info.client, info.clone()).await?;
+        }
+        match read {
+            Some(query) => self.broker.history(channel, query.clone()).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn detach(&self, detach: Detach) {
+        let Detach {
+            channel,
+            subscriber,
+            presence,
+            leave,
+        } = detach;
+        if self.hub.leave(&channel, &subscriber) {
+            log_failure(&channel, self.broker.unsubscribe(&channel).await);
+        }
+        if let Some(info) = presence {
+            log_failure(
+                &channel,
+                self.presence.remove(&channel, &info.client, &info.user).await,
+            );
+        }
+        if let Some(info) = leave {
+            self.context.metrics.broker_sent(FrameType::PushLeave);
+            log_failure(&channel, self.broker.publish_leave(&channel, info).await);
+        }
+        tracing::debug!(client = %subscriber.handle().client, %channel, "client unsubscribed from channel");
+    }
+}
+
+fn done(result: Result<(), EngineError>) -> Answer {
+    match result {
+        Ok(()) => Answer::Done,
+        Err(error) => Answer::Failed(error),
+    }
+}
+
+/// Leaving cannot be refused: a failing engine forgets by its own times to live.
+fn log_failure(channel: &str, result: Result<(), EngineError>) {
+    if let Err(error) = result {
+        tracing::error!(channel, %error, "error leaving channel");
+    }
+}

@@ -1,0 +1,426 @@
+//! The server API's operations on a node (server-api.md 4). Requests arrive prepared; what is decided here
+//! depends on the channel's namespace or on the connections of this node.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::registry::Member;
+use super::{Node, unix_ms};
+use crate::api::message::{
+    ChannelInfo, ChannelsRequest, ChannelsResult, ClientInfo as ApiClientInfo, DisconnectRequest,
+    HistoryRemoveRequest, HistoryRequest, HistoryResult, InfoResult, Metrics as ApiMetrics, NodeResult,
+    PresenceRequest, PresenceResult, PresenceStatsRequest, PresenceStatsResult,
+    Publication as ApiPublication, PublishRequest, PublishResult, RefreshRequest, SubscribeOptionOverride,
+    SubscribeRequest, UnsubscribeRequest,
+};
+use crate::api::{ApiError, Operations, PublishOrigin};
+use crate::channels::{Glob, Namespace, Overrides, Source, SubscriptionExtras, SubscriptionType, Wishes};
+use crate::engine::{ClientInfo, EngineError, HistoryQuery, Publication, PublishOptions, Since};
+use crate::hub::Event;
+use crate::protocol::{Disconnect, Unsubscribe};
+use crate::session::retention;
+use crate::telemetry::FrameType;
+
+/// How long the API waits for connections to act: they do so at once unless their engine hangs.
+const ACT_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Operations for Node {
+    async fn publish(
+        &self,
+        request: PublishRequest,
+        origin: PublishOrigin,
+    ) -> Result<PublishResult, ApiError> {
+        let rules = self.context.rules.load_full();
+        let namespace = namespace_of(&rules.channels, &request.channel)?;
+        if origin == PublishOrigin::Publish && namespace.subscription_type != SubscriptionType::Stream {
+            return Err(ApiError::BadRequest);
+        }
+        if !namespace.data_format.accepts(&request.data) {
+            return Err(ApiError::BadRequest);
+        }
+        let publication = Publication {
+            data: request.data,
+            tags: request.tags,
+            version: request.version,
+            time_ms: unix_ms(),
+            ..Publication::default()
+        };
+        let options = PublishOptions {
+            retention: retention(namespace).filter(|_| !request.skip_history),
+            idempotency_key: Some(request.idempotency_key).filter(|key| !key.is_empty()),
+            version_epoch: request.version_epoch,
+        };
+        self.context.metrics.broker_sent(FrameType::PushPublication);
+        let published = self
+            .broker
+            .publish(&request.channel, publication, options)
+            .await
+            .map_err(|error| {
+                tracing::error!(channel = %request.channel, %error, "error publishing data to channel");
+                engine_error(&error)
+            })?;
+        if let Some(suppressed) = published.suppressed {
+            self.context.metrics.publish_suppressed(suppressed);
+        }
+        Ok(published
+            .position
+            .map_or_else(PublishResult::default, |position| PublishResult {
+                offset: position.offset,
+                epoch: position.epoch.as_str().to_owned(),
+            }))
+    }
+
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<(), ApiError> {
+        let rules = self.context.rules.load_full();
+        let namespace = namespace_of(&rules.channels, &request.channel)?;
+        let members = self.members(&request.user, &request.client, &request.session);
+        if members.is_empty() {
+            return Ok(());
+        }
+        let extras = SubscriptionExtras {
+            expire_at: request.expire_at,
+            info: Some(request.info).filter(|info| !info.is_empty()),
+            data: Some(request.data).filter(|data| !data.is_empty()),
+            overrides: request.r#override.map(overrides).unwrap_or_default(),
+            cache_recover: false,
+        };
+        let grant = rules.channels.grant(
+            namespace,
+            Source::ServerApi,
+            &request.user,
+            Wishes::default(),
+            extras,
+        );
+        if grant.is_expired(unix_ms().div_euclid(1000)) {
+            return Err(ApiError::Internal);
+        }
+        let since = request.recover_since.map(|since| Since {
+            offset: since.offset,
+            epoch: since.epoch,
+        });
+        act(members, |done| Event::Subscribe {
+            channel: request.channel.as_str().into(),
+            grant: Box::new(grant.clone()),
+            since: since.clone(),
+            done,
+        })
+        .await;
+        Ok(())
+    }
+
+    async fn unsubscribe(&self, request: UnsubscribeRequest) -> Result<(), ApiError> {
+        if request.channel.is_empty() {
+            // The reference sends a push without a channel and unsubscribes from nothing.
+            return Ok(());
+        }
+        namespace_of(&self.context.rules.load_full().channels, &request.channel)?;
+        let members = self.members(&request.user, &request.client, &request.session);
+        act(members, |done| Event::Unsubscribe {
+            channel: request.channel.as_str().into(),
+            unsubscribe: Unsubscribe::SERVER,
+            done,
+        })
+        .await;
+        Ok(())
+    }
+
+    async fn disconnect(&self, request: DisconnectRequest) -> Result<(), ApiError> {
+        let disconnect = request.disconnect.map_or(Disconnect::FORCE, |asked| Disconnect {
+            code: asked.code,
+            reason: asked.reason.into(),
+        });
+        for member in self.members(&request.user, &request.client, &request.session) {
+            if !request.whitelist.contains(&member.handle.client) {
+                member.handle.mailbox.post(Event::Disconnect(disconnect.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    async fn refresh(&self, request: RefreshRequest) -> Result<(), ApiError> {
+        let members = self.members(&request.user, &request.client, &request.session);
+        let is_past = request.expire_at > 0 && request.expire_at <= unix_ms().div_euclid(1000);
+        if request.expired || is_past {
+            for member in members {
+                member.handle.mailbox.post(Event::Disconnect(Disconnect::EXPIRED));
+            }
+            return Ok(());
+        }
+        act(members, |done| Event::Refresh {
+            expire_at: request.expire_at,
+            info: request.info.clone(),
+            done,
+        })
+        .await;
+        Ok(())
+    }
+
+    async fn presence(&self, request: PresenceRequest) -> Result<PresenceResult, ApiError> {
+        self.require_presence(&request.channel)?;
+        let entries = self
+            .presence
+            .presence(&request.channel)
+            .await
+            .map_err(|error| engine_error(&error))?;
+        let presence = entries
+            .iter()
+            .map(|(client, info)| (client.clone(), api_client_info(info)))
+            .collect();
+        Ok(PresenceResult { presence })
+    }
+
+    async fn presence_stats(&self, request: PresenceStatsRequest) -> Result<PresenceStatsResult, ApiError> {
+        self.require_presence(&request.channel)?;
+        let stats = self
+            .presence
+            .stats(&request.channel)
+            .await
+            .map_err(|error| engine_error(&error))?;
+        Ok(PresenceStatsResult {
+            num_clients: stats.clients,
+            num_users: stats.users,
+        })
+    }
+
+    async fn history(&self, request: HistoryRequest) -> Result<HistoryResult, ApiError> {
+        let meta_ttl = self.require_history(&request.channel)?;
+        let query = HistoryQuery {
+            // A negative limit asks for everything.
+            limit: usize::try_from(request.limit).ok(),
+            since: request.since.map(|since| Since {
+                offset: since.offset,
+                epoch: since.epoch,
+            }),
+            reverse: request.reverse,
+            meta_ttl,
+        };
+        let history = self
+            .broker
+            .history(&request.channel, query)
+            .await
+            .map_err(|error| engine_error(&error))?;
+        Ok(HistoryResult {
+            publications: history
+                .publications
+                .iter()
+                .map(|publication| api_publication(publication))
+                .collect(),
+            epoch: history.top.epoch.as_str().to_owned(),
+            offset: history.top.offset,
+        })
+    }
+
+    async fn history_remove(&self, request: HistoryRemoveRequest) -> Result<(), ApiError> {
+        self.require_history(&request.channel)?;
+        self.broker
+            .remove_history(&request.channel)
+            .await
+            .map_err(|error| engine_error(&error))
+    }
+
+    async fn channels(&self, request: ChannelsRequest) -> Result<ChannelsResult, ApiError> {
+        let glob = match request.pattern.as_str() {
+            "" => None,
+            pattern => Some(Glob::new(pattern).map_err(|_| ApiError::Internal)?),
+        };
+        let channels = self
+            .hub
+            .channels()
+            .into_iter()
+            .filter(|(channel, _)| glob.as_ref().is_none_or(|glob| glob.is_match(channel)))
+            .map(|(channel, clients)| {
+                (
+                    channel.to_string(),
+                    ChannelInfo {
+                        num_clients: saturate(clients),
+                    },
+                )
+            })
+            .collect();
+        Ok(ChannelsResult { channels })
+    }
+
+    async fn info(&self) -> Result<InfoResult, ApiError> {
+        let counts = self.counts();
+        let uptime = self.started.elapsed().as_secs();
+        let node = NodeResult {
+            uid: self.id.clone(),
+            name: self.name.clone(),
+            version: self.context.settings.version.clone(),
+            num_clients: saturate(counts.clients),
+            num_users: saturate(counts.users),
+            num_channels: saturate(counts.channels),
+            num_subs: saturate(counts.subscriptions),
+            uptime: u32::try_from(uptime).unwrap_or(u32::MAX),
+            metrics: self.intervals.current(|| self.context.metrics.flatten(counts)),
+            ..NodeResult::default()
+        };
+        Ok(InfoResult { nodes: vec![node] })
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.is_cancelled()
+    }
+}
+
+impl Node {
+    fn members(&self, user: &str, client: &str, session: &str) -> Vec<Member> {
+        let mut members = self.registry.of_user(user);
+        members.retain(|member| {
+            (client.is_empty() || member.handle.client == client)
+                && (session.is_empty() || *member.session == *session)
+        });
+        members
+    }
+
+    fn require_presence(&self, channel: &str) -> Result<(), ApiError> {
+        let rules = self.context.rules.load_full();
+        if namespace_of(&rules.channels, channel)?.presence {
+            Ok(())
+        } else {
+            Err(ApiError::NotAvailable)
+        }
+    }
+
+    /// Answers how long a read keeps the stream's position.
+    fn require_history(&self, channel: &str) -> Result<Duration, ApiError> {
+        let rules = self.context.rules.load_full();
+        let namespace = namespace_of(&rules.channels, channel)?;
+        if namespace.has_history() {
+            Ok(namespace.history_meta_ttl)
+        } else {
+            Err(ApiError::NotAvailable)
+        }
+    }
+}
+
+/// Metrics inside `info`: the change of each counter over the last whole interval.
+pub(super) struct Intervals {
+    interval: Duration,
+    state: Mutex<Option<IntervalState>>,
+}
+
+struct IntervalState {
+    began: Instant,
+    base: BTreeMap<String, MetricValue>,
+    shown: BTreeMap<String, f64>,
+}
+
+pub(super) use crate::telemetry::MetricValue;
+
+impl Intervals {
+    pub(super) fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            state: Mutex::new(None),
+        }
+    }
+
+    /// The metrics of the last whole interval; zeros in the first one, `None` if switched off.
+    fn current(&self, read: impl FnOnce() -> BTreeMap<String, MetricValue>) -> Option<ApiMetrics> {
+        if self.interval.is_zero() {
+            return None;
+        }
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        let is_due = state
+            .as_ref()
+            .is_none_or(|state| now.duration_since(state.began) >= self.interval);
+        if is_due {
+            let values = read();
+            let shown = values
+                .iter()
+                .map(|(name, value)| {
+                    let before = state.as_ref().map(|state| state.base.get(name).copied());
+                    (name.clone(), value.change_since(before))
+                })
+                .collect();
+            *state = Some(IntervalState {
+                began: now,
+                base: values,
+                shown,
+            });
+        }
+        let items = state
+            .as_ref()
+            .map(|state| state.shown.clone())
+            .unwrap_or_default();
+        Some(ApiMetrics {
+            interval: self.interval.as_secs_f64(),
+            items,
+        })
+    }
+}
+
+/// Posts an event to each connection and waits until all have acted or gone.
+async fn act(members: Vec<Member>, event: impl Fn(oneshot::Sender<()>) -> Event) {
+    let acted: Vec<_> = members
+        .into_iter()
+        .map(|member| {
+            let (done, acted) = oneshot::channel();
+            member.handle.mailbox.post(event(done));
+            acted
+        })
+        .collect();
+    let all = async {
+        for acted in acted {
+            // A dropped sender means that the connection has gone.
+            let _ = acted.await;
+        }
+    };
+    if tokio::time::timeout(ACT_TIMEOUT, all).await.is_err() {
+        tracing::warn!("a connection did not act on a server API request in time");
+    }
+}
+
+fn namespace_of<'a>(
+    rules: &'a crate::channels::ChannelRules,
+    channel: &str,
+) -> Result<&'a Namespace, ApiError> {
+    rules
+        .resolve(channel)
+        .map(AsRef::as_ref)
+        .map_err(|_| ApiError::UnknownChannel)
+}
+
+fn engine_error(error: &EngineError) -> ApiError {
+    match error {
+        EngineError::UnrecoverablePosition => ApiError::UnrecoverablePosition,
+        EngineError::InvalidSince | EngineError::Unavailable(_) => ApiError::Internal,
+    }
+}
+
+fn overrides(asked: SubscribeOptionOverride) -> Overrides {
+    Overrides {
+        presence: asked.presence.map(|of| of.value),
+        join_leave: asked.join_leave.map(|of| of.value),
+        force_push_join_leave: asked.force_push_join_leave.map(|of| of.value),
+        force_positioning: asked.force_positioning.map(|of| of.value),
+        force_recovery: asked.force_recovery.map(|of| of.value),
+    }
+}
+
+fn api_client_info(info: &ClientInfo) -> ApiClientInfo {
+    ApiClientInfo {
+        user: info.user.clone(),
+        client: info.client.clone(),
+        conn_info: info.conn_info.clone(),
+        chan_info: info.chan_info.clone(),
+    }
+}
+
+fn api_publication(publication: &Publication) -> ApiPublication {
+    ApiPublication {
+        data: publication.data.clone(),
+        info: publication.info.as_deref().map(api_client_info),
+        offset: publication.offset,
+        tags: publication.tags.clone(),
+    }
+}
+
+fn saturate(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

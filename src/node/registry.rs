@@ -1,0 +1,107 @@
+//! The connections of a node, by id and by user.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::hub::Handle;
+
+/// All connections, and the authenticated ones by user.
+#[derive(Default)]
+pub(super) struct Registry {
+    state: Mutex<State>,
+    emptied: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    open: HashMap<ConnectionKey, Arc<Handle>>,
+    users: HashMap<String, HashMap<ConnectionKey, Member>>,
+    authenticated: usize,
+}
+
+/// Identifies a connection on this node; the random bits of its client id.
+pub(super) type ConnectionKey = u128;
+
+#[derive(Clone)]
+pub(super) struct Member {
+    pub(super) handle: Arc<Handle>,
+    /// Session id of emulated connections; empty otherwise.
+    pub(super) session: Arc<str>,
+}
+
+impl Registry {
+    pub(super) fn open(&self, key: ConnectionKey, handle: Arc<Handle>) {
+        self.state.lock().open.insert(key, handle);
+    }
+
+    /// Enters an authenticated connection; `false` if the user has `limit` connections already.
+    pub(super) fn authenticate(
+        &self,
+        key: ConnectionKey,
+        user: &str,
+        member: Member,
+        limit: Option<usize>,
+    ) -> bool {
+        let mut state = self.state.lock();
+        let members = state.users.entry_ref(user).or_default();
+        if !user.is_empty() && limit.is_some_and(|limit| members.len() >= limit) {
+            return false;
+        }
+        members.insert(key, member);
+        state.authenticated += 1;
+        true
+    }
+
+    pub(super) fn close(&self, key: ConnectionKey, user: &str) {
+        let mut state = self.state.lock();
+        if let Some(members) = state.users.get_mut(user) {
+            let removed = members.remove(&key).is_some();
+            if members.is_empty() {
+                state.users.remove(user);
+            } else if members.len() < members.capacity() / 4 {
+                members.shrink_to_fit();
+            }
+            state.authenticated -= usize::from(removed);
+        }
+        state.open.remove(&key);
+        if state.open.len() < state.open.capacity() / 4 {
+            state.open.shrink_to_fit();
+        }
+        if state.open.is_empty() {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    /// The authenticated connections of a user.
+    pub(super) fn of_user(&self, user: &str) -> Vec<Member> {
+        self.state
+            .lock()
+            .users
+            .get(user)
+            .map_or_else(Vec::new, |members| members.values().cloned().collect())
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Handle>> {
+        self.state.lock().open.values().cloned().collect()
+    }
+
+    /// Authenticated connections and distinct users.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let state = self.state.lock();
+        (state.authenticated, state.users.len())
+    }
+
+    /// Waits until no connection is left.
+    pub(super) async fn emptied(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.state.lock().open.is_empty() {
+                return;
+            }
+            emptied.await;
+        }
+    }
+}

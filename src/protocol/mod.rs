@@ -1,0 +1,45 @@
+//! The client protocol: messages, codes, and their two encodings. Nothing here keeps state.
+
+pub mod codes;
+mod decode;
+mod encode;
+pub mod json;
+
+use crate::engine::{ClientInfo, Publication};
+pub use codes::{Disconnect, ErrorCode, Unsubscribe};
+pub use decode::{Commands, DecodeError};
+pub use encode::{EncodeError, encode_reply};
+
+/// Messages of the client protocol, compiled from `proto/client.proto`.
+#[allow(
+    missing_docs,
+    clippy::large_enum_variant,
+    reason = "generated; the schema is the documentation"
+)]
+pub mod message {
+    include!(concat!(env!("OUT_DIR"), "/centrifugal.centrifuge.protocol.rs"));
+}
+
+/// A publication as clients see it: without its time, and with an epoch only where a push adds one.
+#[must_use]
+pub fn publication_message(publication: &Publication) -> message::Publication {
+    message::Publication {
+        data: publication.data.clone(),
+        info: publication.info.as_deref().map(client_info_message),
+        offset: publication.offset,
+        tags: publication.tags.clone(),
+        version: publication.version,
+        ..message::Publication::default()
+    }
+}
+
+/// What others see of a client.
+#[must_use]
+pub fn client_info_message(info: &ClientInfo) -> message::ClientInfo {
+    message::ClientInfo {
+        user: info.user.clone(),
+        client: info.client.clone(),
+        conn_info: info.conn_info.clone(),
+        chan_info: info.chan_info.clone(),
+    }
+}

@@ -1,0 +1,328 @@
+//! One client's protocol state: commands in, replies and calls out.
+//!
+//! A session does no I/O and reads no clock. It is given frames, events, answers and the time, and yields frames
+//! (into its outbox, which is only a queue), [`Call`]s for the node and its next deadline. The driver
+//! (`node::connection`) performs the calls and feeds the answers back.
+//!
+//! ```text
+//!            connect              reply
+//!   Fresh ───────────> Connecting ───────> Connected
+//!     │                    │ error reply       │
+//!     │                    v                   │
+//!     │                 Unusable               │
+//!     └── stale ───────────┴── disconnect ─────┴──> Closed
+//! ```
+//!
+//! Order (promise 1): commands are taken from a frame one by one. With `client.concurrency` above 1 several may
+//! be under way, but never two on the same channel, so a client's burst on a channel takes effect as sent.
+
+mod call;
+mod command;
+mod connect;
+mod events;
+mod operations;
+mod recovery;
+mod settings;
+mod subscribe;
+mod subscription;
+mod timers;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hashbrown::HashMap;
+use tidegate_transports::{EndCause, InputFault, Pushed};
+
+use crate::hub::Handle;
+use crate::protocol::{self, Commands, Disconnect, message};
+use crate::telemetry::{ClientLabel, FrameType};
+pub use call::{Answer, Attach, Call, CallId, Detach};
+use command::Pending;
+pub(crate) use operations::retention;
+pub use settings::{Context, Personal, Rules, Settings};
+use subscription::Subscription;
+use timers::Timers;
+
+/// The time, as a session is told it.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// For deadlines.
+    pub instant: Instant,
+    /// For tokens and lags: Unix milliseconds.
+    pub unix_ms: i64,
+}
+
+impl Now {
+    /// Unix time in seconds.
+    #[must_use]
+    pub fn unix(self) -> i64 {
+        self.unix_ms.div_euclid(1000)
+    }
+}
+
+/// Facts of the handshake that a session keeps.
+#[derive(Clone, Debug, Default)]
+pub struct Opening {
+    /// Secret id of an emulated session.
+    pub session: Option<String>,
+    /// User id from the trusted request header.
+    pub header_user: Option<String>,
+    /// The transport pings by itself.
+    pub transport_pings: bool,
+}
+
+/// See the module documentation.
+pub struct Session {
+    context: Arc<Context>,
+    handle: Arc<Handle>,
+    opening: Opening,
+    phase: Phase,
+    /// Random in [0, 1): spreads the timers of connections that came together.
+    jitter: f64,
+    user: String,
+    conn_info: Bytes,
+    subscriptions: HashMap<Arc<str>, Subscription>,
+    /// The frame being read.
+    incoming: Option<Commands>,
+    /// A command that waits for another one on its channel.
+    stalled: Option<message::Command>,
+    pending: Vec<Pending>,
+    calls: VecDeque<(CallId, Call)>,
+    next_call: u32,
+    timers: Timers,
+    disconnect: Option<Disconnect>,
+    /// Under which labels the connection is counted, once it is connected.
+    counted: Option<ClientLabel>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// No connect command yet.
+    Fresh,
+    /// The connect command is being worked on.
+    Connecting,
+    /// The connect reply is queued.
+    Connected,
+    /// The connect command was answered with an error: nothing else is processed (protocol.md 3.1).
+    Unusable,
+    /// Closed by either side.
+    Closed,
+}
+
+impl Session {
+    /// A session for an accepted connection.
+    #[must_use]
+    pub fn new(context: Arc<Context>, handle: Arc<Handle>, opening: Opening, jitter: f64, now: Now) -> Self {
+        let timers = Timers::new(now.instant + context.settings.stale_close_delay);
+        Self {
+            context,
+            handle,
+            opening,
+            phase: Phase::Fresh,
+            jitter,
+            user: String::new(),
+            conn_info: Bytes::new(),
+            subscriptions: HashMap::new(),
+            incoming: None,
+            stalled: None,
+            pending: Vec::new(),
+            calls: VecDeque::new(),
+            next_call: 0,
+            timers,
+            disconnect: None,
+            counted: None,
+        }
+    }
+
+    /// Whether the next frame may be given.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.incoming.is_none()
+            && self.stalled.is_none()
+            && self.pending_commands() < self.context.settings.concurrency
+    }
+
+    /// Takes a frame. Call only when [`is_ready`](Self::is_ready).
+    pub fn handle_frame(&mut self, frame: Bytes, now: Now) {
+        if self.phase == Phase::Closed || (self.phase == Phase::Unusable && !self.is_emulated()) {
+            return;
+        }
+        self.incoming = Some(Commands::new(self.handle.encoding, frame));
+        self.process(now);
+    }
+
+    /// Takes the transport's report of input that never became a frame.
+    pub fn handle_fault(&mut self, fault: InputFault) {
+        tracing::info!(client = %self.handle.client, user = %self.user, error = ?fault, "error reading command");
+        self.close(Disconnect::BAD_REQUEST);
+    }
+
+    /// Takes the answer to a call.
+    pub fn handle_answer(&mut self, id: CallId, answer: Answer, now: Now) {
+        let Some(index) = self.pending.iter().position(|pending| pending.call == id) else {
+            return;
+        };
+        let pending = self.pending.swap_remove(index);
+        if self.phase == Phase::Closed {
+            self.abandon(pending, &answer);
+            return;
+        }
+        self.resume(pending, answer, now);
+        self.process(now);
+    }
+
+    /// Acts on deadlines that have passed.
+    pub fn handle_timeout(&mut self, now: Now) {
+        if self.phase != Phase::Closed {
+            self.run_timers(now);
+        }
+    }
+
+    /// The next call for the node, if any. Background calls may be dropped with the session; [`Detach`] must not.
+    pub fn poll_call(&mut self) -> Option<(CallId, Call)> {
+        self.calls.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        if self.phase == Phase::Closed {
+            None
+        } else {
+            self.timers.next()
+        }
+    }
+
+    /// The transport is gone. The remaining calls release what the session holds.
+    pub fn end(&mut self, cause: &EndCause) {
+        let disconnect = match cause {
+            EndCause::WriteTimeout => Disconnect::WRITE_ERROR,
+            EndCause::PeerClosed | EndCause::Delivered | EndCause::Violation(_) => {
+                Disconnect::CONNECTION_CLOSED
+            }
+        };
+        self.close(disconnect);
+    }
+
+    /// How the session was closed; `None` while it is open.
+    #[must_use]
+    pub fn disconnect(&self) -> Option<&Disconnect> {
+        self.disconnect.as_ref()
+    }
+
+    /// Whether the client has authenticated.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.phase == Phase::Connected
+    }
+
+    /// The authenticated user; empty before that and for anonymous.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// Closes: leaves all channels, tells the client by push where its transport needs that, closes the outbox.
+    /// The first close wins.
+    pub fn close(&mut self, disconnect: Disconnect) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        self.phase = Phase::Closed;
+        self.incoming = None;
+        self.stalled = None;
+        let subscriptions = std::mem::take(&mut self.subscriptions);
+        for (channel, subscription) in subscriptions {
+            self.leave(channel, subscription);
+        }
+        self.handle.mailbox.close();
+        if let Some(label) = self.counted.take() {
+            self.context
+                .metrics
+                .connection_closed(self.handle.transport, label);
+        }
+        let metrics = &self.context.metrics;
+        if disconnect.code != Disconnect::CONNECTION_CLOSED.code {
+            metrics.disconnect(disconnect.code);
+        }
+        tracing::debug!(client = %self.handle.client, user = %self.user, reason = %disconnect.reason, "closing client connection");
+        if disconnect.drops_queue() {
+            self.handle.outbox.discard(disconnect.to_close());
+        } else {
+            if self.handle.transport.has_disconnect_push() {
+                let body = message::Disconnect {
+                    code: disconnect.code,
+                    reason: disconnect.reason.clone().into_owned(),
+                    reconnect: false,
+                };
+                let push = message::Push {
+                    disconnect: Some(body),
+                    ..message::Push::default()
+                };
+                self.write(&push_reply(push), FrameType::PushDisconnect);
+            }
+            self.handle.outbox.close(disconnect.to_close());
+        }
+        self.disconnect = Some(disconnect);
+    }
+
+    fn is_emulated(&self) -> bool {
+        self.handle.transport.is_emulated()
+    }
+
+    fn call(&mut self, call: Call) -> CallId {
+        self.next_call = self.next_call.wrapping_add(1);
+        let id = CallId(self.next_call);
+        self.calls.push_back((id, call));
+        id
+    }
+
+    /// Queues a message; a full queue or a payload that the encoding cannot carry closes the session.
+    fn send(&mut self, reply: &message::Reply, kind: FrameType) {
+        if self.phase != Phase::Closed {
+            if let Some(disconnect) = self.write(reply, kind) {
+                self.close(disconnect);
+            }
+        }
+    }
+
+    fn write(&self, reply: &message::Reply, kind: FrameType) -> Option<Disconnect> {
+        let frame = match protocol::encode_reply(reply, self.handle.encoding) {
+            Ok(frame) => frame,
+            Err(error) => {
+                tracing::info!(client = %self.handle.client, user = %self.user, %error, "error encoding reply");
+                return Some(Disconnect::INAPPROPRIATE_PROTOCOL);
+            }
+        };
+        self.context
+            .metrics
+            .sent(self.handle.transport, kind, 1, frame.payload().len() as u64);
+        match self.handle.outbox.push(frame) {
+            Pushed::Queued | Pushed::Closed => None,
+            Pushed::Overflow => Some(Disconnect::SLOW),
+        }
+    }
+}
+
+fn push_reply(push: message::Push) -> message::Reply {
+    message::Reply {
+        push: Some(push),
+        ..message::Reply::default()
+    }
+}
+
+/// The longest lifetime a client is told (channels-and-auth.md 4.5).
+const MAX_TTL: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Seconds until `expire_at`, as the wire carries them.
+fn ttl(expire_at: i64, now: Now) -> u32 {
+    let left = expire_at
+        .saturating_sub(now.unix())
+        .clamp(0, MAX_TTL.as_secs() as i64);
+    u32::try_from(left).unwrap_or(0)
+}

@@ -1,0 +1,145 @@
+//! Whether a client's position can be continued (history-and-recovery.md 5). Pure.
+
+use std::sync::Arc;
+
+use crate::channels::RecoveryMode;
+use crate::engine::{History, Publication, Since};
+
+/// What a subscribe with recovery yields.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Recovery {
+    /// The client misses nothing, or gets what it misses.
+    pub recovered: bool,
+    /// What it misses, ascending.
+    pub publications: Vec<Arc<Publication>>,
+}
+
+/// Decides over a read of the stream from `since` (stream mode) or of its newest publication (cache mode).
+#[must_use]
+pub fn decide(mode: RecoveryMode, since: &Since, history: &History) -> Recovery {
+    match mode {
+        RecoveryMode::Stream => stream(since, history),
+        RecoveryMode::Cache => cache(since, history),
+    }
+}
+
+fn stream(since: &Since, history: &History) -> Recovery {
+    let top = &history.top;
+    let same_epoch = since.epoch.is_empty() || since.epoch == top.epoch.as_str();
+    let complete = match (history.publications.first(), history.publications.last()) {
+        (Some(first), Some(last)) => {
+            since.offset.checked_add(1) == Some(first.offset) && last.offset == top.offset
+        }
+        _ => since.offset == top.offset,
+    };
+    if same_epoch && complete {
+        Recovery {
+            recovered: true,
+            publications: history.publications.clone(),
+        }
+    } else {
+        Recovery {
+            recovered: false,
+            publications: Vec::new(),
+        }
+    }
+}
+
+fn cache(since: &Since, history: &History) -> Recovery {
+    let top = &history.top;
+    let is_current = since.offset > 0 && since.offset == top.offset && since.epoch == top.epoch.as_str();
+    match history.publications.last() {
+        Some(newest) if newest.offset == top.offset => {
+            let publications = if is_current {
+                Vec::new()
+            } else {
+                vec![newest.clone()]
+            };
+            Recovery {
+                recovered: true,
+                publications,
+            }
+        }
+        _ => Recovery {
+            recovered: is_current,
+            publications: Vec::new(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Epoch, Position};
+
+    fn history(offsets: std::ops::RangeInclusive<u64>, top: u64) -> History {
+        let publications = offsets
+            .map(|offset| {
+                Arc::new(Publication {
+                    offset,
+                    ..Publication::default()
+                })
+            })
+            .collect();
+        History {
+            publications,
+            top: Position {
+                offset: top,
+                epoch: Epoch::new("E"),
+            },
+        }
+    }
+
+    #[allow(clippy::reversed_empty_ranges, reason = "an empty history")]
+    fn nothing(top: u64) -> History {
+        history(1..=0, top)
+    }
+
+    fn since(offset: u64, epoch: &str) -> Since {
+        Since {
+            offset,
+            epoch: epoch.into(),
+        }
+    }
+
+    /// The table of history-and-recovery.md 5, top 3.
+    #[test]
+    fn stream_mode() {
+        let cases = [
+            (since(1, "E"), history(2..=3, 3), Some(2)),
+            (since(3, "E"), nothing(3), Some(0)),
+            (since(9, "E"), nothing(3), None),
+            (since(1, "other"), history(2..=3, 3), None),
+            (since(0, ""), history(1..=3, 3), Some(3)),
+            (since(0, ""), nothing(0), Some(0)),
+            (since(1, "E"), history(3..=3, 3), None),
+            (since(1, "E"), history(2..=2, 3), None),
+            (since(1, "E"), nothing(3), None),
+            (since(0, "_"), history(1..=3, 3), None),
+            (since(u64::MAX, "E"), history(1..=3, 3), None),
+        ];
+        for (since, history, expected) in cases {
+            let recovery = decide(RecoveryMode::Stream, &since, &history);
+            let found = recovery.recovered.then_some(recovery.publications.len());
+            assert_eq!(found, expected, "{since:?}");
+        }
+    }
+
+    #[test]
+    fn cache_mode() {
+        let cases = [
+            (since(0, ""), history(3..=3, 3), Some(1)),
+            (since(3, "E"), history(3..=3, 3), Some(0)),
+            (since(3, "other"), history(3..=3, 3), Some(1)),
+            (since(0, ""), nothing(0), None),
+            (since(3, "E"), nothing(3), Some(0)),
+            (since(2, "E"), nothing(3), None),
+            (since(0, "E"), nothing(0), None),
+        ];
+        for (since, history, expected) in cases {
+            let recovery = decide(RecoveryMode::Cache, &since, &history);
+            let found = recovery.recovered.then_some(recovery.publications.len());
+            assert_eq!(found, expected, "{since:?}");
+        }
+    }
+}

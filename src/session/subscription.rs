@@ -1,0 +1,51 @@
+//! What a session keeps of one subscription, and how subscriptions end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Session;
+use super::call::{Call, Detach};
+use crate::engine::ClientInfo;
+use crate::hub::Subscriber;
+
+/// One established subscription.
+pub(super) struct Subscription {
+    pub(super) subscriber: Arc<Subscriber>,
+    /// The client as others see it in this channel.
+    pub(super) info: Arc<ClientInfo>,
+    /// The presence entry must be renewed and removed.
+    pub(super) presence: bool,
+    /// Others are told of join and leave.
+    pub(super) join_leave: bool,
+    /// Made by the server: it ends with the connection, not by a push.
+    pub(super) server_side: bool,
+    /// The claim of the connection token that made it (compared on refresh).
+    pub(super) from_token: bool,
+    /// Unix seconds; 0 = never.
+    pub(super) expire_at: i64,
+    /// How long reads keep the stream's position alive.
+    pub(super) meta_ttl: Duration,
+}
+
+impl Session {
+    /// Releases a subscription that was taken out of the table.
+    pub(super) fn leave(&mut self, channel: Arc<str>, subscription: Subscription) {
+        let Subscription {
+            subscriber,
+            info,
+            presence,
+            join_leave,
+            ..
+        } = subscription;
+        subscriber.stop();
+        if let Some(label) = self.counted {
+            self.context.metrics.unsubscribed(label);
+        }
+        self.call(Call::Detach(Detach {
+            channel,
+            subscriber,
+            presence: presence.then(|| info.clone()),
+            leave: join_leave.then_some(info),
+        }));
+    }
+}

@@ -1,0 +1,6 @@
+//! What operators see: logs and metrics.
+
+pub mod log;
+mod metrics;
+
+pub use metrics::{ClientLabel, CommandKind, FrameType, MetricValue, Metrics, TEXT_FORMAT};

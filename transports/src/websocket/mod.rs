@@ -1,0 +1,100 @@
+//! WebSocket (RFC 6455) over HTTP/1.1 (protocol.md 5.1).
+//!
+//! The frame code is our own for one reason: memory and system calls per idle connection. After the upgrade the
+//! raw stream leaves the HTTP stack; reads go into a buffer of the worker, an unfinished rest is all a connection
+//! keeps, and everything that waits for a connection leaves in one write. What is ours is small: a header, a
+//! message assembler and permessage-deflate without context takeover.
+
+mod connection;
+mod decode;
+mod deflate;
+mod encode;
+mod handshake;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::{Request, Response};
+
+use crate::http::{Body, ConnectionFacts};
+use crate::{Acceptor, Outbox};
+pub use connection::Connection;
+pub use decode::{Decoder, Event, Step, Violation};
+pub(crate) use encode::varint;
+use handshake::Negotiated;
+
+/// Limits and features of WebSocket connections.
+#[derive(Clone, Debug)]
+pub struct WebsocketOptions {
+    /// Largest incoming message in bytes on the wire, summed over fragments; a larger one closes with 1009.
+    pub message_size_limit: usize,
+    /// Largest incoming message after inflation; a larger one closes with 1009.
+    pub decompressed_message_size_limit: usize,
+    /// How long one write may take before the connection is closed as 3009.
+    pub write_timeout: Duration,
+    /// Offer permessage-deflate.
+    pub compression: Option<Compression>,
+    /// Bytes an outbox may hold before the connection is slow (3008); `None` = no limit.
+    pub outbox_limit: Option<usize>,
+    /// Interval of WebSocket pings for clients that ask for them (`cf_ws_frame_ping_pong`); `None` = off.
+    pub ping_interval: Option<Duration>,
+    /// How long such a ping may stay unanswered; `None` = for ever.
+    pub pong_timeout: Option<Duration>,
+}
+
+/// How outgoing messages are compressed.
+#[derive(Clone, Copy, Debug)]
+pub struct Compression {
+    /// 1 (fast) to 9 (small).
+    pub level: u32,
+    /// Messages of at most that many bytes are sent as they are.
+    pub min_size: usize,
+}
+
+/// Answers a WebSocket request: 101 and a spawned connection task, or the error of the handshake.
+pub fn upgrade<A: Acceptor>(
+    mut request: Request<Body>,
+    acceptor: &Arc<A>,
+    options: &Arc<WebsocketOptions>,
+) -> Response<Body> {
+    let negotiated = match handshake::negotiate(&request, options.compression.is_some()) {
+        Ok(negotiated) => negotiated,
+        Err(refusal) => return refusal.into_response(),
+    };
+    if !acceptor.origin_allowed(request.headers()) {
+        return handshake::Refusal::Origin.into_response();
+    }
+    let Some(facts) = request.extensions().get::<ConnectionFacts>().cloned() else {
+        return handshake::Refusal::NotUpgradable.into_response();
+    };
+    let upgrade = hyper::upgrade::on(&mut request);
+    let response = negotiated.response();
+    let handshake = negotiated.handshake(&request, facts);
+    drop(request);
+    let (acceptor, options) = (acceptor.clone(), options.clone());
+    tokio::spawn(async move {
+        let Negotiated { compression, .. } = negotiated;
+        match connection::take_over(upgrade).await {
+            Ok((stream, early)) => {
+                let outbox = Arc::new(Outbox::new(options.outbox_limit));
+                let pings = handshake.transport_pings;
+                let encoding = handshake.encoding;
+                let session = acceptor.open(handshake, outbox.clone());
+                // The acceptor's task is replaced by one that holds nothing of the upgrade.
+                let connection = Connection::new(
+                    stream,
+                    early,
+                    session,
+                    outbox,
+                    encoding,
+                    options,
+                    compression,
+                    pings,
+                );
+                tokio::spawn(connection);
+            }
+            Err(error) => tracing::debug!(%error, "websocket upgrade error"),
+        }
+    });
+    response
+}
