@@ -3,14 +3,25 @@
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs};
 
 #[path = "src/protocol/json/codegen.rs"]
 mod json_codegen;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    tell_compiler();
     compile_protos()?;
     list_web_client()
+}
+
+/// `tidegate version` names the compiler.
+fn tell_compiler() {
+    let version = env::var("RUSTC").ok().and_then(|rustc| Command::new(rustc).arg("--version").output().ok());
+    if let Some(version) = version.and_then(|output| String::from_utf8(output.stdout).ok()) {
+        let version = version.split_whitespace().nth(1).unwrap_or_default();
+        println!("cargo:rustc-env=TIDEGATE_RUSTC_VERSION={version}");
+    }
 }
 
 fn compile_protos() -> Result<(), Box<dyn Error>> {

@@ -30,7 +30,7 @@ fn run(args: &RunArgs) -> ExitCode {
     let file = loaded.config.log.file.as_str();
     let file = (!file.is_empty()).then(|| Path::new(file));
     if let Err(error) = log::init(loaded.config.log.level, file) {
-        return fail("error opening log file", &error);
+        return fail(error.message(), &error.cause());
     }
     if has_dotenv {
         tracing::info!("environment variables have been loaded from .env file");

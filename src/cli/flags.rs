@@ -6,10 +6,11 @@ use crate::config::{Field, Kind, Status, option};
 
 /// Options that have a flag, with its letter.
 ///
-/// Those of the reference, and a few of ours, with which WebTransport can be tried without a file. Flags of
+/// Those of the reference, and a few of ours, with which WebTransport can be tried without a file. Secrets have
+/// none: a command line can be seen by everybody on the machine. Flags of
 /// options that are not supported are read, so that a command line leads to the same warnings and errors as a
 /// file would, but they are not advertised.
-pub(super) const FLAGS: [(&str, Option<char>); 41] = [
+pub(super) const FLAGS: [(&str, Option<char>); 39] = [
     ("http_server.address", Some('a')),
     ("http_server.port", Some('p')),
     ("http_server.internal_address", None),
@@ -44,8 +45,6 @@ pub(super) const FLAGS: [(&str, Option<char>); 41] = [
     ("client.insecure", None),
     ("http_api.insecure", None),
     ("http_api.external", None),
-    ("http_api.key", None),
-    ("client.token.hmac_secret_key", None),
     ("grpc_api.enabled", None),
     ("grpc_api.port", None),
     ("uni_grpc.enabled", None),
@@ -76,13 +75,20 @@ pub(super) fn given(matches: &ArgMatches) -> Vec<(String, String)> {
 pub(super) const CONFIG: &str = "config";
 
 fn argument(key: &'static str, short: Option<char>, field: &'static Field) -> Arg {
-    let mut help = field.summary();
-    if !field.default.is_empty() {
-        help.push_str(&format!(" [default: {}]", field.default));
-    }
+    let text = field.summary();
+    let default = if field.default.is_empty() {
+        String::new()
+    } else {
+        format!(" [default: {}]", field.default)
+    };
+    let first = text
+        .split_once(". ")
+        .map_or(text.as_str(), |(first, _)| first)
+        .trim_end_matches('.');
     let argument = Arg::new(key)
         .long(key)
-        .help(help)
+        .help(format!("{first}{default}"))
+        .long_help(format!("{text}{default}"))
         .action(ArgAction::Set)
         .hide(field.status != Status::Supported)
         .help_heading("Options of the server");

@@ -5,7 +5,7 @@
 //! fields cannot hold an invalid value: numbers are in range, names are enumerations, what may be switched off
 //! is an `Option`. So nobody who is given a [`Config`] has to check or to decide about defaults.
 //!
-//! An option is defined once, in [`tree`]: its field, type, default and documentation. Layers, reference, sample
+//! An option is defined once, in `tree`: its field, type, default and documentation. Layers, reference, sample
 //! file and command line are made from that definition.
 //!
 //! Options of Centrifugo v6 that this version does not have are known too, and named when they are set

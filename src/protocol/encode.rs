@@ -91,17 +91,17 @@ impl Encoder<'_> {
         self.json.str_field_nonzero("channel", &push.channel);
         self.message("pub", push.r#pub.as_ref(), Self::publication);
         self.message("join", push.join.as_ref(), |e, join| {
-            e.message("info", join.info.as_ref(), Self::info)
+            e.message("info", join.info.as_ref(), Self::info);
         });
         self.message("leave", push.leave.as_ref(), |e, leave| {
-            e.message("info", leave.info.as_ref(), Self::info)
+            e.message("info", leave.info.as_ref(), Self::info);
         });
         self.message("unsubscribe", push.unsubscribe.as_ref(), |e, unsubscribe| {
             e.json.u64_field_nonzero("code", unsubscribe.code.into());
             e.json.str_field_nonzero("reason", &unsubscribe.reason);
         });
         self.message("message", push.message.as_ref(), |e, message| {
-            e.payload("data", &message.data)
+            e.payload("data", &message.data);
         });
         self.message("subscribe", push.subscribe.as_ref(), |e, subscribe| {
             e.json.bool_field_nonzero("recoverable", subscribe.recoverable);

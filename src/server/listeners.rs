@@ -352,6 +352,7 @@ fn http3_options(config: &Config) -> Http3Options {
             outbox_limit: config.client.queue_max_size,
             ..WebTransportOptions::default()
         }),
+        max_request_streams: H3_REQUEST_STREAMS,
         ..Http3Options::default()
     }
 }

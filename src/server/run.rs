@@ -27,7 +27,7 @@ pub async fn run(sources: Sources, loaded: Loaded) -> Result<(), Failed> {
     }
     loop {
         match signals.next().await {
-            Received::Reload => reload(&server, &sources),
+            Received::Reload => reload(&server, &sources, loaded.file_found),
             Received::Stop(name) => {
                 tracing::info!("signal received: {name}");
                 break;
@@ -69,11 +69,15 @@ fn log_start(sources: &Sources, loaded: &Loaded) {
     );
 }
 
-fn reload(server: &Server, sources: &Sources) {
+fn reload(server: &Server, sources: &Sources, had_file: bool) {
     tracing::info!("signal received: hangup");
     tracing::info!("reloading configuration");
     let result = config::load(sources)
         .map_err(|error| error.to_string())
+        .and_then(|loaded| {
+            // A file that vanished would reset tokens and namespaces to nothing.
+            if had_file && !loaded.file_found { Err("config file not found".to_owned()) } else { Ok(loaded) }
+        })
         .and_then(|loaded| server.reload(&loaded.config).map_err(|error| error.to_string()));
     match result {
         Ok(()) => tracing::info!("configuration successfully reloaded"),

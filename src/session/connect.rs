@@ -194,21 +194,22 @@ impl Session {
             };
             planned.push((channel, namespace, Source::ConnectionToken, extras));
         }
-        if let Some(personal) = &rules.personal {
-            if !self.user.is_empty() && origin != Origin::Header {
-                let channel = channels
-                    .syntax()
-                    .personal_channel(&personal.namespace, &self.user);
-                let namespace = channels
-                    .resolve(&channel)
-                    .map_err(|_| ErrorCode::UNKNOWN_CHANNEL)?;
-                planned.push((
-                    channel,
-                    namespace,
-                    Source::Personal,
-                    SubscriptionExtras::default(),
-                ));
-            }
+        if let Some(personal) = &rules.personal
+            && !self.user.is_empty()
+            && origin != Origin::Header
+        {
+            let channel = channels
+                .syntax()
+                .personal_channel(&personal.namespace, &self.user);
+            let namespace = channels
+                .resolve(&channel)
+                .map_err(|_| ErrorCode::UNKNOWN_CHANNEL)?;
+            planned.push((
+                channel,
+                namespace,
+                Source::Personal,
+                SubscriptionExtras::default(),
+            ));
         }
         if origin != Origin::Header {
             for channel in connecting.request.subs.keys() {

@@ -284,10 +284,10 @@ impl Session {
 
     /// Queues a message; a full queue or a payload that the encoding cannot carry closes the session.
     fn send(&mut self, reply: &message::Reply, kind: FrameType) {
-        if self.phase != Phase::Closed {
-            if let Some(disconnect) = self.write(reply, kind) {
-                self.close(disconnect);
-            }
+        if self.phase != Phase::Closed
+            && let Some(disconnect) = self.write(reply, kind)
+        {
+            self.close(disconnect);
         }
     }
 

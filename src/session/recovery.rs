@@ -7,16 +7,15 @@ use crate::engine::{History, Publication, Since};
 
 /// What a subscribe with recovery yields.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Recovery {
+pub(super) struct Recovery {
     /// The client misses nothing, or gets what it misses.
-    pub recovered: bool,
+    pub(super) recovered: bool,
     /// What it misses, ascending.
-    pub publications: Vec<Arc<Publication>>,
+    pub(super) publications: Vec<Arc<Publication>>,
 }
 
 /// Decides over a read of the stream from `since` (stream mode) or of its newest publication (cache mode).
-#[must_use]
-pub fn decide(mode: RecoveryMode, since: &Since, history: &History) -> Recovery {
+pub(super) fn decide(mode: RecoveryMode, since: &Since, history: &History) -> Recovery {
     match mode {
         RecoveryMode::Stream => stream(since, history),
         RecoveryMode::Cache => cache(since, history),

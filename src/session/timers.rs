@@ -163,11 +163,11 @@ impl Session {
         let mut captured = Vec::new();
         let mut tops = Vec::new();
         for (channel, subscription) in &self.subscriptions {
-            if let Some((position, checked_ms)) = subscription.subscriber.position() {
-                if now.unix_ms.saturating_sub(checked_ms) > delay {
-                    captured.push((channel.clone(), position));
-                    tops.push((channel.clone(), subscription.meta_ttl));
-                }
+            if let Some((position, checked_ms)) = subscription.subscriber.position()
+                && now.unix_ms.saturating_sub(checked_ms) > delay
+            {
+                captured.push((channel.clone(), position));
+                tops.push((channel.clone(), subscription.meta_ttl));
             }
         }
         if !tops.is_empty() {

@@ -14,7 +14,8 @@ export class Journal {
   }
 
   record(type, context) {
-    this.#entries.push({ type, ...context });
+    // Errors of the SDK have a `type` of their own, which is not the type of the entry.
+    this.#entries.push({ ...context, type });
     for (const retry of this.#waiting) retry();
   }
 

@@ -318,6 +318,27 @@ fn unknown_keys() {
     assert_eq!(warnings[0].field(), Some(("key", "a")));
 }
 
+#[test]
+fn deep_files_do_no_harm() {
+    const DEPTH: usize = 100_000;
+    for (format, text) in [
+        (Format::Json, "[".repeat(DEPTH)),
+        (Format::Json, "{\"a\":".repeat(DEPTH)),
+        (Format::Yaml, "[".repeat(DEPTH)),
+        (Format::Yaml, "- ".repeat(DEPTH)),
+        (Format::Toml, format!("a = {}", "[".repeat(DEPTH))),
+        (Format::Toml, format!("a = {}", "{a=".repeat(DEPTH))),
+    ] {
+        assert!(
+            format.parse(text.as_bytes()).is_err(),
+            "{format:?} {}",
+            &text[..8]
+        );
+    }
+    let keys = format!("{{\"client{}\": 1}}", ".token".repeat(DEPTH));
+    assert!(Setup::new().json(&keys).load().is_ok());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -6,15 +6,15 @@ use super::super::types::ErrorMode;
 section! {
     /// Server API over HTTP.
     pub struct HttpApi {
-        /// Whether it is off.
+        /// Do not serve the API.
         disabled: bool;
         /// Path; methods are below it.
         handler_prefix: String = "/api";
         /// Key that requests must show. Empty refuses all requests.
         key: String;
-        /// Ask nobody for a key.
+        /// Accept requests without a key.
         insecure: bool;
-        /// Serve it on the external listener and not on the internal one.
+        /// Serve the API on the external listener and not on the internal one.
         external: bool;
         /// How errors are reported: in the reply with status 200 (empty), or as the status of the response
         /// (`transport`).
@@ -25,7 +25,7 @@ section! {
 section! {
     /// Metrics in the text format of Prometheus, on the internal listener.
     pub struct Prometheus {
-        /// Whether they are served.
+        /// Serve metrics in the text format of Prometheus.
         enabled: bool;
         /// Path.
         handler_prefix: String = "/metrics";
@@ -44,7 +44,7 @@ section! {
     /// Health check, on the internal listener: answers 200 as soon as the server listens, without looking at
     /// anything it depends on.
     pub struct Health {
-        /// Whether it is served.
+        /// Serve the health check.
         enabled: bool;
         /// Path.
         handler_prefix: String = "/health";

@@ -180,9 +180,9 @@ section! {
 section! {
     /// A method that answers with nothing, to measure the way to the server and back.
     pub struct RpcPing {
-        /// Whether it is there.
+        /// Answer the method.
         enabled: bool;
-        /// Its name.
+        /// Name of the method.
         method: String = "ping";
     }
 }

@@ -27,7 +27,7 @@ section! {
         /// Request header whose value is taken as the ID of the user of a connection without a token. Only for
         /// servers behind a proxy that sets or removes it.
         user_id_http_header: String;
-        /// Ask nobody for a token or permission. For development only.
+        /// Accept connections without a token, and all that they do without permission. For development only.
         insecure: bool;
         /// Accept tokens without checking who signed them. For development only.
         insecure_skip_token_signature_verify: bool;
@@ -84,7 +84,7 @@ section! {
 section! {
     /// A channel to which every user is subscribed by the server.
     pub struct PersonalChannel {
-        /// Whether users are subscribed. Anonymous users are not.
+        /// Subscribe every user but anonymous ones to a channel of their own.
         enabled: bool;
         /// Namespace of the channels; it must exist. Empty for channels without a namespace.
         personal_channel_namespace: String;

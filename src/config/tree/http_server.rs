@@ -45,7 +45,7 @@ section! {
     /// A PEM value may be the text itself, its base64, or the path of a file; these are tried in this order.
     /// Certificates are read once.
     pub struct TlsOptions {
-        /// Whether the other options count.
+        /// Use TLS.
         enabled: bool;
         /// Certificate chain, leaf first. PEM.
         cert_pem: String;
@@ -70,8 +70,8 @@ section! {
 section! {
     /// HTTP/3.
     pub struct Http3 {
-        /// Whether the external endpoints, but for WebSocket, are also served over HTTP/3, on the UDP port of the
-        /// same number. Responses over TCP then point to it by `Alt-Svc`. Needs a certificate.
+        /// Serve the external endpoints, but for WebSocket, over HTTP/3 too, on the UDP port of the same number.
+        /// Responses over TCP then point to it by `Alt-Svc`. Needs a certificate.
         enabled: bool;
     }
 }
@@ -83,7 +83,7 @@ section! {
     /// accept by hash (`serverCertificateHashes`). It is used where a certificate is needed and none is
     /// configured: for HTTP/3, and for TLS over TCP if that is enabled.
     pub struct DevelopmentCertificate {
-        /// Whether to make one. Beyond v6.
+        /// Make a certificate for development where none is configured. Beyond v6.
         enabled: bool;
         /// Directory in which certificate and key are kept; created if it is not there. A certificate that ends
         /// soon is replaced. Beyond v6.

@@ -7,7 +7,7 @@ use super::super::definition::section;
 section! {
     /// WebSocket transport, the only one that is on by default.
     pub struct WebSocket {
-        /// Whether it is off.
+        /// Accept no clients over WebSocket.
         disabled: bool;
         /// Path.
         handler_prefix: String = "/connection/websocket";
@@ -38,7 +38,7 @@ section! {
 section! {
     /// Server-Sent Events transport, bidirectional by way of `emulation`.
     pub struct Sse {
-        /// Whether it is on.
+        /// Accept clients over Server-Sent Events.
         enabled: bool;
         /// Path.
         handler_prefix: String = "/connection/sse";
@@ -50,7 +50,7 @@ section! {
 section! {
     /// HTTP streaming transport, bidirectional by way of `emulation`.
     pub struct HttpStream {
-        /// Whether it is on.
+        /// Accept clients over HTTP streaming.
         enabled: bool;
         /// Path.
         handler_prefix: String = "/connection/http_stream";
@@ -73,7 +73,7 @@ section! {
 section! {
     /// WebTransport, over HTTP/3.
     pub struct WebTransport {
-        /// Whether it is on. Needs `http_server.http3.enabled`.
+        /// Accept clients over WebTransport. Needs `http_server.http3.enabled`.
         enabled: bool;
         /// Path.
         handler_prefix: String = "/connection/webtransport";
@@ -86,7 +86,7 @@ section! {
     /// An endpoint that answers `{}`, for applications that want to warm up a browser's HTTP connection before a
     /// transport is needed.
     pub struct Init {
-        /// Whether it is on.
+        /// Serve the endpoint that answers `{}`.
         enabled: bool;
         /// Path.
         handler_prefix: String = "/connection/init";
@@ -96,7 +96,7 @@ section! {
 section! {
     /// The page with the web client, to try the server out.
     pub struct TestPage {
-        /// Whether the external listener serves it. Beyond v6.
+        /// Serve the page with the web client, on the external listener. Beyond v6.
         enabled: bool;
         /// Path. Beyond v6.
         handler_prefix: String = "/";

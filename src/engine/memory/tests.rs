@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::{Epoch, Retention, Since};
+use crate::engine::{Epoch, PresenceStore, Retention, Since};
 
 #[derive(Default)]
 struct Log(Mutex<Vec<(u64, Bytes)>>);
@@ -161,7 +161,14 @@ fn presence_counts_clients_and_users() {
     assert_eq!((stats().clients, stats().users), (2, 2));
     store.sweep(Instant::now() + Duration::from_secs(61));
     assert_eq!((stats().clients, stats().users), (0, 0));
-    assert!(store.channels.lock().is_empty());
+    assert!(
+        store
+            .presence("ch")
+            .now_or_never()
+            .expect("ready")
+            .expect("ok")
+            .is_empty()
+    );
 }
 
 proptest! {

@@ -41,6 +41,16 @@ fn implement(code: &mut String, message: &DescriptorProto) -> Result<(), std::fm
             identifier(name)
         )?;
     }
+    let skip = "let _ = map.next_value::<serde::de::IgnoredAny>()?;";
+    let body = if names.is_empty() {
+        // A message without fields has no index to look at.
+        format!("        let _ = index;\n        {skip}\n        Ok(())\n")
+    } else {
+        format!(
+            "        use crate::protocol::json::read::value;\n        match index {{\n{arms}            \
+             _ => {{\n                {skip}\n            }}\n        }}\n        Ok(())\n"
+        )
+    };
     writeln!(
         code,
         "
@@ -48,13 +58,7 @@ impl crate::protocol::json::read::JsonMessage for {rust} {{
     const FIELDS: &'static [&'static str] = &{names:?};
 
     fn read_field<'de, A: serde::de::MapAccess<'de>>(&mut self, index: usize, map: &mut A) -> Result<(), A::Error> {{
-        #[allow(unused_imports)]
-        use crate::protocol::json::read::value;
-        match index {{
-{arms}            _ => drop(map.next_value::<serde::de::IgnoredAny>()?),
-        }}
-        Ok(())
-    }}
+{body}    }}
 }}
 
 impl<'de> serde::Deserialize<'de> for {rust} {{

@@ -77,7 +77,7 @@ impl<S: Subscriber> Layer<S> for LogLayer {
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         self.write(Label::of(*event.metadata().level()), |record| {
-            event.record(record)
+            event.record(record);
         });
     }
 }

@@ -1,179 +1,88 @@
-//! Logs as operators and their tools expect them (configuration.md 5.1, operations.md 6): JSON lines on standard
-//! error, or coloured text on a terminal.
+//! Logs: what a server tells its operator (configuration.md 5.1, operations.md 6).
 //!
-//! A line is built in memory and written with one call under a lock. A reader of our logs that blocks would block
-//! us in that call, as it does every program that writes to a pipe; dropping lines silently instead would lose
-//! exactly those of a storm.
+//! Code logs through the macros of `tracing`; this module decides where the lines go and what they look like:
+//!
+//! | Standard output | `log.file` | Lines |
+//! |---|---|---|
+//! | anything | set | JSON, appended to the file and written nowhere else |
+//! | a terminal | empty | coloured text on standard output |
+//! | anything else | empty | JSON on standard error |
+//!
+//! Operators feed these lines to collectors set up for Centrifugo, so the order of keys is part of the contract:
+//! `level`, `error`, the other fields as the code names them, `time`, `message`. The stock formatters of
+//! `tracing-subscriber` cannot produce it, hence a [layer](LogLayer) of our own. It knows events only: spans are
+//! neither recorded nor printed.
+//!
+//! A line is built in a buffer of its thread and handed over whole by one write under a lock, so lines never mix
+//! and the lock covers no formatting. There is no queue: a writer that stalls delays those who log, and no line is
+//! dropped silently. A write that fails is ignored, as there is nobody left to tell.
 
-mod line;
+mod error;
+mod layer;
+mod level;
+mod record;
+mod redacted;
+mod sink;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Display;
-use std::fs::{File, OpenOptions};
-use std::io::{self, IsTerminal, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use parking_lot::Mutex;
-use tracing::{Event, Level, Metadata, Subscriber};
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
-use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::layer::SubscriberExt;
 
 use crate::config::LogLevel;
-use line::{Form, Line, Severity};
 
-/// Where the process logs; set once by [`init`].
-static SINK: OnceLock<Sink> = OnceLock::new();
+pub use error::LogError;
+pub use layer::LogLayer;
+pub use record::Form;
+pub use redacted::Redacted;
 
-/// The log could not be opened. The fault is the operator's.
-#[derive(Debug, thiserror::Error)]
-pub enum LogError {
-    /// `log.file` cannot be opened.
-    #[error("{path}: {error}")]
-    File {
-        /// The file.
-        path: String,
-        /// Why.
-        error: io::Error,
-    },
-    /// Somebody else installed a subscriber before.
-    #[error("logging is initialised twice")]
-    Twice,
-}
+use sink::Sink;
 
-/// Starts logging for the whole process: to `file`, or to the standard streams.
+/// Starts logging for the whole process. Only the binary calls this, once; a library leaves the choice to its user.
+///
+/// Without `file`, or with an empty path, lines go to the standard streams. The file is created with mode 0644
+/// and never reopened: rotate it by copying and truncating.
+///
+/// An unknown `log.level` never gets here: the configuration turns it into `info` and keeps a
+/// [warning](crate::config::Warning), which the server logs once logging works.
 ///
 /// # Errors
-/// [`LogError`] if the file cannot be opened, or on a second call.
+///
+/// The file cannot be opened, or the process logs already. [`fatal`] works nevertheless.
 pub fn init(level: LogLevel, file: Option<&Path>) -> Result<(), LogError> {
-    let sink = Sink::open(level, file)?;
-    SINK.set(sink).map_err(|_| LogError::Twice)?;
-    tracing_subscriber::registry()
-        .with(LogLayer)
-        .try_init()
-        .map_err(|_| LogError::Twice)
+    let sink = match file.filter(|path| !path.as_os_str().is_empty()) {
+        Some(path) => Sink::file(path)?,
+        None => Sink::standard(),
+    };
+    let layer = LogLayer::new(level, sink);
+    let subscriber = tracing_subscriber::registry().with(layer.clone());
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::AlreadyStarted)?;
+    // Lost only to another call of `init`, which cannot have got past the line above.
+    let _ = PROCESS.set(layer);
+    Ok(())
 }
 
-/// Writes a line of the level `fatal`: the process is about to exit. Works before [`init`] as well.
+/// A layer that writes lines of a form to a writer, for tests and for embedders with a subscriber of their own.
+pub fn layer(level: LogLevel, form: Form, writer: impl Write + Send + 'static) -> LogLayer {
+    LogLayer::new(level, Sink::new(form, writer))
+}
+
+/// Logs why the process is about to end, at the level `fatal`, which `tracing` lacks. It returns: ending the
+/// process, with a code, is up to `main`.
+///
+/// Works at every level but `none`, and before [`init`] too, on the standard streams. An `error` that displays as
+/// nothing is left out.
 pub fn fatal(message: &str, error: &dyn Display) {
-    let write = |sink: &Sink| {
-        if sink.level != LogLevel::None {
-            let mut line = Line::new(Severity::Fatal);
-            line.text("error", error.to_string());
-            line.message = message.to_owned();
-            sink.write(&line);
-        }
-    };
-    match SINK.get() {
-        Some(sink) => write(sink),
-        // The standard streams cannot fail to open.
-        None => {
-            if let Ok(sink) = Sink::open(LogLevel::Info, None) {
-                write(&sink);
-            }
-        }
+    match PROCESS.get() {
+        Some(layer) => layer.fatal(message, error),
+        None => LogLayer::new(LogLevel::default(), Sink::standard()).fatal(message, error),
     }
 }
 
-/// A writer of lines with its form and level.
-struct Sink {
-    level: LogLevel,
-    form: Form,
-    output: Mutex<Output>,
-}
-
-enum Output {
-    Stdout,
-    Stderr,
-    File(File),
-}
-
-impl Sink {
-    fn open(level: LogLevel, file: Option<&Path>) -> Result<Self, LogError> {
-        let (form, output) = match file {
-            Some(path) => {
-                let file = OpenOptions::new().create(true).append(true).open(path);
-                let path = path.display().to_string();
-                (
-                    Form::Json,
-                    Output::File(file.map_err(|error| LogError::File { path, error })?),
-                )
-            }
-            None if io::stdout().is_terminal() => (Form::Console, Output::Stdout),
-            None => (Form::Json, Output::Stderr),
-        };
-        Ok(Self {
-            level,
-            form,
-            output: Mutex::new(output),
-        })
-    }
-
-    fn write(&self, line: &Line) {
-        let text = line.format(self.form, time::OffsetDateTime::now_utc());
-        // Nobody can be told that the log is gone.
-        let _ = match &mut *self.output.lock() {
-            Output::Stdout => io::stdout().write_all(text.as_bytes()),
-            Output::Stderr => io::stderr().write_all(text.as_bytes()),
-            Output::File(file) => file.write_all(text.as_bytes()),
-        };
-    }
-}
-
-/// Hands events to the sink.
-struct LogLayer;
-
-impl<S> Layer<S> for LogLayer
-where
-    S: Subscriber + for<'span> LookupSpan<'span>,
-{
-    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        SINK.get()
-            .is_some_and(|sink| shows(sink.level, metadata.level(), metadata.target()))
-    }
-
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        if let Some(sink) = SINK.get() {
-            sink.write(&Line::of(event));
-        }
-    }
-}
-
-/// Whether an event is logged. Libraries talk about their own affairs: below a warning they are heard at trace
-/// only.
-fn shows(configured: LogLevel, level: &Level, target: &str) -> bool {
-    let limit = match configured {
-        LogLevel::None | LogLevel::Fatal => return false,
-        LogLevel::Trace => Level::TRACE,
-        LogLevel::Debug => Level::DEBUG,
-        LogLevel::Info => Level::INFO,
-        LogLevel::Warn => Level::WARN,
-        LogLevel::Error => Level::ERROR,
-    };
-    let is_ours = target.starts_with("tidegate");
-    *level <= limit && (is_ours || *level <= Level::WARN || configured == LogLevel::Trace)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn libraries_are_heard_from_warnings_up() {
-        assert!(shows(LogLevel::Info, &Level::INFO, "tidegate::node"));
-        assert!(shows(LogLevel::Info, &Level::INFO, "tidegate_transports::tcp"));
-        assert!(!shows(LogLevel::Debug, &Level::DEBUG, "hyper::proto"));
-        assert!(shows(LogLevel::Info, &Level::WARN, "quinn"));
-        assert!(shows(LogLevel::Trace, &Level::TRACE, "hyper::proto"));
-        assert!(!shows(LogLevel::None, &Level::ERROR, "tidegate"));
-        assert!(!shows(LogLevel::Error, &Level::WARN, "tidegate"));
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_opened_is_named() {
-        let Err(error) = Sink::open(LogLevel::Info, Some(Path::new("/nonexistent/log"))) else {
-            panic!("opened");
-        };
-        assert!(error.to_string().starts_with("/nonexistent/log: "));
-    }
-}
+/// What [`init`] installed.
+static PROCESS: OnceLock<LogLayer> = OnceLock::new();

@@ -13,8 +13,8 @@
 //!
 //! - **Decoders without I/O**: [`varint`], [`frame`], [`qpack`], [`head`], [`settings`], [`control`]. Bytes in,
 //!   values out, public so that fuzzers reach them. No input panics, and none is buffered beyond a stated limit.
-//! - **The driver**: one task per connection, one per open request or session. An idle session holds no
-//!   buffer; its request's stream is gone.
+//! - **The driver**: one task per connection, one per open request or session. What waits for the network holds
+//!   no buffer: bytes stay in quinn, under its windows, until somebody wants them.
 //!
 //! A fault of a peer ends its stream or its connection with the code that the RFCs name, and is logged at
 //! debug level: it is not ours.

@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn the_accept_key_of_rfc_6455() {
-        let negotiated = negotiate(&request(&GOOD, "/"), false).ok().expect("handshake");
+        let negotiated = negotiate(&request(&GOOD, "/"), false).expect("handshake");
         assert_eq!(negotiated.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert_eq!(
             (negotiated.encoding, negotiated.subprotocol),
@@ -230,9 +230,7 @@ mod tests {
             "sec-websocket-protocol",
             "unknown, centrifuge-json, centrifuge-protobuf",
         ));
-        let negotiated = negotiate(&request(&headers, "/?format=protobuf"), false)
-            .ok()
-            .expect("handshake");
+        let negotiated = negotiate(&request(&headers, "/?format=protobuf"), false).expect("handshake");
         assert_eq!(
             (negotiated.encoding, negotiated.subprotocol),
             (Encoding::Protobuf, Some(JSON_PROTOCOL))

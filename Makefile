@@ -1,0 +1,71 @@
+# README names the first two; they do all the set-up there is.
+CARGO ?= cargo
+PYTHON ?= python3
+VENV := tests/.venv
+DIST := web-client/dist/index.html
+
+.PHONY: run test test-rust test-web test-node test-browser test-python fuzz bench lint build setup clean
+
+## Build and start the server with the development configuration; prints the address of the test page.
+run: $(DIST)
+	$(CARGO) build --bin tidegate
+	@echo "The test page will be at http://localhost:8000/"
+	./target/debug/tidegate --config config/development.json
+
+## Install what is missing and run every test.
+test: setup test-rust test-web test-node test-browser test-python fuzz
+
+build: $(DIST)
+	$(CARGO) build --bin tidegate
+
+test-rust: $(DIST)
+	$(CARGO) test --workspace
+
+test-web: web-client/node_modules
+	cd web-client && npm test
+
+test-node: build tests/node_modules
+	cd tests && npm run test:node
+
+test-browser: build tests/node_modules
+	cd tests && npm run test:browser
+
+test-python: build $(VENV)/.installed
+	$(VENV)/bin/pytest tests/python
+
+## A few seconds of each fuzz target.
+fuzz:
+	fuzz/run.sh 5
+
+bench:
+	benches/run.sh
+
+lint: $(DIST)
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	cd web-client && npm run check
+
+## Debian packages that tests need and the machine does not have.
+setup:
+	scripts/setup.sh
+
+$(DIST): web-client/node_modules $(shell find web-client/src web-client/public web-client/index.html web-client/vite.config.ts web-client/tsconfig.json 2>/dev/null)
+	cd web-client && npm run build
+	@touch $@
+
+web-client/node_modules: web-client/package-lock.json
+	cd web-client && npm ci
+	@touch $@
+
+tests/node_modules: tests/package-lock.json
+	cd tests && npm ci
+	@touch $@
+
+$(VENV)/.installed: tests/python/requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt
+	@touch $@
+
+clean:
+	$(CARGO) clean
+	rm -rf web-client/dist web-client/node_modules tests/node_modules $(VENV)
