@@ -17,7 +17,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// `tidegate version` names the compiler.
 fn tell_compiler() {
-    let version = env::var("RUSTC").ok().and_then(|rustc| Command::new(rustc).arg("--version").output().ok());
+    let version = env::var("RUSTC")
+        .ok()
+        .and_then(|rustc| Command::new(rustc).arg("--version").output().ok());
     if let Some(version) = version.and_then(|output| String::from_utf8(output.stdout).ok()) {
         let version = version.split_whitespace().nth(1).unwrap_or_default();
         println!("cargo:rustc-env=TIDEGATE_RUSTC_VERSION={version}");

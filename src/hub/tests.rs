@@ -20,14 +20,24 @@ fn handle(encoding: Encoding, limit: Option<usize>) -> Arc<Handle> {
 }
 
 fn subscriber(handle: &Arc<Handle>, positioned: bool) -> Arc<Subscriber> {
-    Arc::new(Subscriber::new(handle.clone(), Tracking { positioned, max_time_lag_ms: 0 }, true))
+    Arc::new(Subscriber::new(
+        handle.clone(),
+        Tracking {
+            positioned,
+            max_time_lag_ms: 0,
+        },
+        true,
+    ))
 }
 
 fn frames(handle: &Handle) -> Vec<String> {
     let mut frames = Vec::new();
     let mut cx = Context::from_waker(Waker::noop());
     while let Poll::Ready(Drained::Frames) = handle.outbox.poll_drain(&mut cx, 16, &mut frames) {}
-    frames.iter().map(|frame| String::from_utf8_lossy(frame.payload()).into_owned()).collect()
+    frames
+        .iter()
+        .map(|frame| String::from_utf8_lossy(frame.payload()).into_owned())
+        .collect()
 }
 
 fn events(handle: &Handle) -> Vec<Event> {
@@ -36,11 +46,18 @@ fn events(handle: &Handle) -> Vec<Event> {
 }
 
 fn publication(offset: u64) -> Arc<Publication> {
-    Arc::new(Publication { data: Bytes::from(offset.to_string()), offset, ..Publication::default() })
+    Arc::new(Publication {
+        data: Bytes::from(offset.to_string()),
+        offset,
+        ..Publication::default()
+    })
 }
 
 fn top(offset: u64, epoch: &Epoch) -> Position {
-    Position { offset, epoch: epoch.clone() }
+    Position {
+        offset,
+        epoch: epoch.clone(),
+    }
 }
 
 #[test]
@@ -48,23 +65,39 @@ fn one_encoding_serves_all_and_the_first_push_tells_the_epoch() {
     let hub = Hub::default();
     let channel: Arc<str> = "ch".into();
     let epoch = Epoch::new("E");
-    let handles = [handle(Encoding::Json, None), handle(Encoding::Json, None), handle(Encoding::Protobuf, None)];
+    let handles = [
+        handle(Encoding::Json, None),
+        handle(Encoding::Json, None),
+        handle(Encoding::Protobuf, None),
+    ];
     for (index, of) in handles.iter().enumerate() {
         let subscriber = subscriber(of, true);
         assert_eq!(hub.join(&channel, subscriber.clone()), index == 0);
-        subscriber.catch_up(Vec::new(), top(0, &epoch), false, 0).expect("no gap");
+        subscriber
+            .catch_up(Vec::new(), top(0, &epoch), false, 0)
+            .expect("no gap");
         subscriber.release(&channel, 0);
     }
     let delivery = hub.publication("ch", &publication(1), Some(&epoch), 0);
-    assert_eq!(delivery.by_transport().map(|(_, frames, _)| frames).sum::<u64>(), 3);
+    assert_eq!(
+        delivery.by_transport().map(|(_, frames, _)| frames).sum::<u64>(),
+        3
+    );
     let mut drained: Vec<tidegate_transports::Frame> = Vec::new();
     let mut cx = Context::from_waker(Waker::noop());
     for of in &handles[..2] {
         assert!(of.outbox.poll_drain(&mut cx, 16, &mut drained).is_ready());
     }
-    assert_eq!(drained[0].payload().as_ptr(), drained[1].payload().as_ptr(), "the bytes are shared");
+    assert_eq!(
+        drained[0].payload().as_ptr(),
+        drained[1].payload().as_ptr(),
+        "the bytes are shared"
+    );
     let text = String::from_utf8_lossy(drained[0].payload()).into_owned();
-    assert_eq!(text, r#"{"push":{"channel":"ch","pub":{"data":1,"offset":1,"epoch":"E"}}}"#);
+    assert_eq!(
+        text,
+        r#"{"push":{"channel":"ch","pub":{"data":1,"offset":1,"epoch":"E"}}}"#
+    );
 }
 
 #[test]
@@ -97,7 +130,10 @@ fn a_slow_reader_is_told_and_others_are_not_disturbed() {
     for _ in 0..10 {
         hub.publication("ch", &publication(0), None, 0);
     }
-    assert!(matches!(events(&slow).as_slice(), [Event::Disconnect(Disconnect { code: 3008, .. })]));
+    assert!(matches!(
+        events(&slow).as_slice(),
+        [Event::Disconnect(Disconnect { code: 3008, .. })]
+    ));
     assert_eq!(frames(&fast).len(), 10);
     assert!(events(&fast).is_empty());
 }
@@ -112,9 +148,15 @@ fn payloads_that_are_not_json_close_json_connections_only() {
         hub.join(&channel, one.clone());
         one.release(&channel, 0);
     }
-    let binary = Arc::new(Publication { data: Bytes::from_static(&[0xff]), ..Publication::default() });
+    let binary = Arc::new(Publication {
+        data: Bytes::from_static(&[0xff]),
+        ..Publication::default()
+    });
     hub.publication("ch", &binary, None, 0);
-    assert!(matches!(events(&json).as_slice(), [Event::Disconnect(Disconnect { code: 3506, .. })]));
+    assert!(matches!(
+        events(&json).as_slice(),
+        [Event::Disconnect(Disconnect { code: 3506, .. })]
+    ));
     assert_eq!(frames(&protobuf).len(), 1);
 }
 
@@ -130,7 +172,10 @@ fn what_arrives_before_the_reply_waits_for_it() {
     assert!(frames(&of).is_empty());
     one.release(&channel, 0);
     let delivered = frames(&of);
-    assert!(delivered[0].contains("\"pub\"") && delivered[1].contains("\"join\""), "{delivered:?}");
+    assert!(
+        delivered[0].contains("\"pub\"") && delivered[1].contains("\"join\""),
+        "{delivered:?}"
+    );
 }
 
 /// What happens to a stream and one of its subscribers.

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::routes::{Endpoint, Routes, Service};
 use super::surface::{Surface, path};
 use super::test_page::{self, PageFacts, PageTransports, TestPage};
-use super::tls::Tls;
+use super::tls::{Certificates, Tls};
 use super::{StartError, VERSION};
 use crate::api::http::{HttpApi, HttpOptions};
 use crate::config::{Config, ErrorMode, LogLevel};
@@ -134,6 +134,7 @@ pub(super) struct Listeners {
     tasks: JoinSet<()>,
     addresses: Vec<SocketAddr>,
     page_url: Option<String>,
+    certificates: Certificates,
 }
 
 impl Listeners {
@@ -161,6 +162,7 @@ impl Listeners {
             tasks: JoinSet::new(),
             addresses: Vec::new(),
             page_url: None,
+            certificates: Certificates::default(),
         };
         let mut external = Surface::external(config, node);
         let internal = Surface::internal(config, node);
@@ -193,6 +195,7 @@ impl Listeners {
             }
         }
         listeners.serve_tcp(&assembly, sockets.external, address, external, options, quic);
+        listeners.certificates = tls.certificates;
         Ok(listeners)
     }
 
@@ -203,6 +206,10 @@ impl Listeners {
 
     pub(super) fn page_url(&self) -> Option<&str> {
         self.page_url.as_deref()
+    }
+
+    pub(super) fn certificates(&self) -> &Certificates {
+        &self.certificates
     }
 
     /// Waits until all listeners have ended.
@@ -298,6 +305,10 @@ impl Assembly<'_> {
             api,
             page,
             alt_svc,
+            counts_requests: config
+                .prometheus
+                .instrument_http_handlers
+                .then(|| self.node.context().metrics.clone()),
             logs_requests: matches!(config.log.level, LogLevel::Debug | LogLevel::Trace),
         }
     }

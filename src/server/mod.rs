@@ -6,6 +6,7 @@
 mod cors;
 mod emulation;
 mod error;
+mod instrument;
 mod listeners;
 mod routes;
 mod rules;
@@ -138,12 +139,13 @@ impl Server {
     }
 
     /// Takes over what a reload may change (configuration.md 2.7): channel options, tokens, the flags that are
-    /// read at connect. Everything else waits for a restart.
+    /// read at connect; and, beyond the reference, renewed certificates. Everything else waits for a restart.
     ///
     /// # Errors
     /// What is wrong with the new configuration; the old one stays.
     pub fn reload(&self, config: &Config) -> Result<(), StartError> {
         let rules = rules::build(config, &self.key_source)?;
+        self.listeners.certificates().reload(config)?;
         self.node.context().rules.store(Arc::new(rules));
         Ok(())
     }

@@ -16,6 +16,7 @@ use tidegate_transports::websocket::{self, WebsocketOptions};
 
 use super::cors;
 use super::emulation::Emulation;
+use super::instrument::{self, Counted};
 use super::test_page::TestPage;
 use crate::api::http::HttpApi;
 use crate::node::{Node, NodeAcceptor};
@@ -61,6 +62,8 @@ pub(super) struct Routes {
     pub(super) alt_svc: Option<HeaderValue>,
     /// Log every finished request.
     pub(super) logs_requests: bool,
+    /// Count every finished request.
+    pub(super) counts_requests: Option<Arc<Metrics>>,
 }
 
 /// [`Routes`] as a service.
@@ -77,7 +80,17 @@ impl Routes {
     async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let version = request.version();
         let log = self.logs_requests.then(|| RequestLog::new(&request));
+        let counted = self.counts_requests.as_ref().map(|metrics| Counted {
+            metrics: metrics.clone(),
+            path: self.label(request.uri().path()),
+            method: request.method().clone(),
+            status: StatusCode::OK,
+        });
         let mut response = self.route(request).await;
+        if let Some(mut counted) = counted {
+            counted.status = response.status();
+            response = instrument::count(response, counted);
+        }
         if let Some(alt_svc) = self.alt_svc.as_ref().filter(|_| version < Version::HTTP_3) {
             response
                 .headers_mut()
@@ -87,6 +100,25 @@ impl Routes {
             log.finish(response.status());
         }
         response
+    }
+
+    /// The route of a path, for metrics.
+    fn label(&self, path: &str) -> String {
+        let is_api = self
+            .api
+            .as_ref()
+            .is_some_and(|(prefix, _)| path.starts_with(prefix.as_str()));
+        let is_known = self.endpoints.contains_key(path)
+            || (is_api
+                && path
+                    .rsplit('/')
+                    .next()
+                    .is_some_and(|method| crate::api::Method::from_name(method).is_some()));
+        if is_known {
+            path.to_owned()
+        } else {
+            "other".to_owned()
+        }
     }
 
     async fn route(&self, request: Request<Body>) -> Response<Body> {

@@ -76,7 +76,11 @@ fn reload(server: &Server, sources: &Sources, had_file: bool) {
         .map_err(|error| error.to_string())
         .and_then(|loaded| {
             // A file that vanished would reset tokens and namespaces to nothing.
-            if had_file && !loaded.file_found { Err("config file not found".to_owned()) } else { Ok(loaded) }
+            if had_file && !loaded.file_found {
+                Err("config file not found".to_owned())
+            } else {
+                Ok(loaded)
+            }
         })
         .and_then(|loaded| server.reload(&loaded.config).map_err(|error| error.to_string()));
     match result {

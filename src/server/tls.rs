@@ -22,6 +22,35 @@ pub(super) struct Tls {
     pub(super) quic: Option<quinn::ServerConfig>,
     /// Hash of the development certificate, if one is in use.
     pub(super) development: Option<DevelopmentHash>,
+    pub(super) certificates: Certificates,
+}
+
+/// Certificates from the configuration, by the listener that shows them; a reload reads them again.
+#[derive(Default)]
+pub(super) struct Certificates {
+    shared: Option<Arc<CertificateStore>>,
+    internal: Option<Arc<CertificateStore>>,
+}
+
+impl Certificates {
+    /// Reads certificates and keys again; new connections get the new ones. All or nothing.
+    pub(super) fn reload(&self, config: &Config) -> Result<(), StartError> {
+        let http = &config.http_server;
+        let read = |store: &Option<Arc<CertificateStore>>, options: &TlsOptions, option| match store {
+            Some(store) if has_pems(options) => Ok(Some((store.clone(), identity_of(options, option)?))),
+            _ => Ok(None),
+        };
+        let shared = read(&self.shared, &http.tls, "http_server.tls")?;
+        let internal = read(&self.internal, &http.internal_tls, "http_server.internal_tls")?;
+        for (store, identity) in [shared, internal].into_iter().flatten() {
+            store.replace(identity);
+        }
+        Ok(())
+    }
+}
+
+fn has_pems(options: &TlsOptions) -> bool {
+    options.enabled && !options.cert_pem.is_empty() && !options.key_pem.is_empty()
 }
 
 /// SHA-256 of the development certificate, as it is now: it changes when the certificate is renewed.
@@ -41,9 +70,11 @@ impl Tls {
     /// enabled; it is renewed by a background task.
     pub(super) fn build(config: &Config, background: &mut JoinSet<()>) -> Result<Self, StartError> {
         let http = &config.http_server;
-        let has_pems = http.tls.enabled && !http.tls.cert_pem.is_empty() && !http.tls.key_pem.is_empty();
-        let (store, development) = if has_pems {
-            (Some(store_of(&http.tls, "http_server.tls")?), None)
+        let mut certificates = Certificates::default();
+        let (store, development) = if has_pems(&http.tls) {
+            let store = Arc::new(CertificateStore::new(identity_of(&http.tls, "http_server.tls")?));
+            certificates.shared = Some(store.clone());
+            (Some(store), None)
         } else if http.development_certificate.enabled && (http.tls.enabled || http.http3.enabled) {
             let (store, hash) = develop(&http.development_certificate.directory, background)?;
             (Some(store), Some(hash))
@@ -61,7 +92,9 @@ impl Tls {
             _ => None,
         };
         let internal = if http.internal_tls.enabled {
-            let store = store_of(&http.internal_tls, "http_server.internal_tls")?;
+            let identity = identity_of(&http.internal_tls, "http_server.internal_tls")?;
+            let store = Arc::new(CertificateStore::new(identity));
+            certificates.internal = Some(store.clone());
             Some(tcp(&store, &http.internal_tls, "http_server.internal_tls")?)
         } else if http.tls_external {
             None
@@ -81,6 +114,7 @@ impl Tls {
             internal,
             quic,
             development,
+            certificates,
         })
     }
 }
@@ -99,13 +133,13 @@ fn tcp(
         .map_err(|error| invalid(option, &error))
 }
 
-fn store_of(options: &TlsOptions, option: &'static str) -> Result<Arc<CertificateStore>, StartError> {
+fn identity_of(options: &TlsOptions, option: &'static str) -> Result<Identity, StartError> {
     let identity =
         Identity::from_pem(&options.cert_pem, &options.key_pem).map_err(|error| invalid(option, &error))?;
     if identity.is_expired(SystemTime::now()) {
         tracing::warn!(option, "certificate has expired");
     }
-    Ok(Arc::new(CertificateStore::new(identity)))
+    Ok(identity)
 }
 
 fn develop(

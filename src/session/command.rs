@@ -100,8 +100,14 @@ impl Session {
                 if commands.remaining() == 0 {
                     self.incoming = None;
                 }
-                let metrics = &self.context.metrics;
-                metrics.received(self.handle.transport, frame_type(&command), 1, size as u64);
+                let kind = frame_type(&command);
+                self.context
+                    .metrics
+                    .received(self.handle.transport, kind, 1, size as u64);
+                tracing::trace!(
+                    client = %self.handle.client, user = %self.user, id = command.id, command = kind.name(),
+                    channel = channel_of(&command), bytes = size, "<-in--"
+                );
                 Some(command)
             }
             Some(Err(error)) => {
@@ -277,7 +283,9 @@ impl Session {
                 self.context.metrics.reply_error(ticket.kind, error.code);
                 if ticket.kind == CommandKind::Connect {
                     self.phase = Phase::Unusable;
+                    // The rest of the batch is dropped.
                     self.incoming = None;
+                    self.stalled = None;
                     self.start_unusable_timer(now);
                 }
                 let body = message::Reply {

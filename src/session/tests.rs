@@ -50,21 +50,28 @@ struct Client {
     now: Now,
 }
 
-const RETENTION: Retention =
-    Retention { size: 10, ttl: Duration::from_secs(60), meta_ttl: Duration::from_secs(600) };
+const RETENTION: Retention = Retention {
+    size: 10,
+    ttl: Duration::from_secs(60),
+    meta_ttl: Duration::from_secs(600),
+};
 
 impl Client {
     fn new(config: serde_json::Value) -> Self {
         let file = tempfile::Builder::new().suffix(".json").tempfile().expect("file");
         std::fs::write(file.path(), config.to_string()).expect("written");
-        let sources = Sources { file: Some(file.path().into()), ..Sources::default() };
+        let sources = Sources {
+            file: Some(file.path().into()),
+            ..Sources::default()
+        };
         Self::of(&crate::config::load(&sources).expect("valid").config)
     }
 
     fn of(config: &Config) -> Self {
         let insecure = config.client.insecure;
         let source: Arc<dyn KeySource> = Arc::new(NoKeys);
-        let tokens = TokenVerifier::new(&config.client.token, Purpose::Connection, false, source).expect("keys");
+        let tokens =
+            TokenVerifier::new(&config.client.token, Purpose::Connection, false, source).expect("keys");
         let rules = Rules {
             channels: ChannelRules::from_config(&config.channel, insecure).expect("rules"),
             tokens: tokens.clone(),
@@ -106,17 +113,28 @@ impl Client {
             outbox: Arc::new(Outbox::new(Some(1 << 20))),
             mailbox: Mailbox::default(),
         });
-        let now = Now { instant: Instant::now(), unix_ms: 1_700_000_000_000 };
+        let now = Now {
+            instant: Instant::now(),
+            unix_ms: 1_700_000_000_000,
+        };
         let session = Session::new(context, handle.clone(), Opening::default(), 0.0, now);
         let hub = Arc::new(Hub::default());
         let broker = MemoryBroker::default();
         broker.attach(Arc::new(ToHub(hub.clone())));
-        Self { session, handle, hub, broker, now }
+        Self {
+            session,
+            handle,
+            hub,
+            broker,
+            now,
+        }
     }
 
     fn insecure() -> Self {
-        Self::new(json!({"client": {"insecure": true}, "channel": {"without_namespace": {
-            "history_size": 10, "history_ttl": "60s", "force_recovery": true}}}))
+        Self::new(
+            json!({"client": {"insecure": true}, "channel": {"without_namespace": {
+            "history_size": 10, "history_ttl": "60s", "force_recovery": true}}}),
+        )
     }
 
     /// Connected and subscribed to `ch`, with nothing left to read.
@@ -129,7 +147,8 @@ impl Client {
     }
 
     fn send(&mut self, frame: &str) {
-        self.session.handle_frame(Bytes::copy_from_slice(frame.as_bytes()), self.now);
+        self.session
+            .handle_frame(Bytes::copy_from_slice(frame.as_bytes()), self.now);
         self.perform();
     }
 
@@ -177,8 +196,17 @@ impl Client {
                     })
                     .collect(),
             ),
-            Call::Publish { channel, data, info, options } => {
-                let publication = Publication { data, info: Some(info), ..Publication::default() };
+            Call::Publish {
+                channel,
+                data,
+                info,
+                options,
+            } => {
+                let publication = Publication {
+                    data,
+                    info: Some(info),
+                    ..Publication::default()
+                };
                 let published = self.broker.publish(&channel, publication, options).now_or_never();
                 Answer::Published(published.expect("ready").map(|_| ()))
             }
@@ -187,9 +215,19 @@ impl Client {
     }
 
     fn publish(&mut self, text: &'static str) {
-        let publication = Publication { data: Bytes::from_static(text.as_bytes()), ..Publication::default() };
-        let options = PublishOptions { retention: Some(RETENTION), ..PublishOptions::default() };
-        self.broker.publish("ch", publication, options).now_or_never().expect("ready").expect("published");
+        let publication = Publication {
+            data: Bytes::from_static(text.as_bytes()),
+            ..Publication::default()
+        };
+        let options = PublishOptions {
+            retention: Some(RETENTION),
+            ..PublishOptions::default()
+        };
+        self.broker
+            .publish("ch", publication, options)
+            .now_or_never()
+            .expect("ready")
+            .expect("published");
         self.perform();
     }
 
@@ -214,7 +252,10 @@ impl Client {
         let mut frames = Vec::new();
         let mut cx = TaskContext::from_waker(Waker::noop());
         while let Poll::Ready(Drained::Frames) = self.handle.outbox.poll_drain(&mut cx, 16, &mut frames) {}
-        frames.iter().map(|frame| String::from_utf8_lossy(frame.payload()).into_owned()).collect()
+        frames
+            .iter()
+            .map(|frame| String::from_utf8_lossy(frame.payload()).into_owned())
+            .collect()
     }
 
     fn expect(&mut self, frames: &[&str]) {
@@ -254,7 +295,13 @@ fn admission_of_commands() {
         (&[r#"{"id":1,"connect":{}}"#, r#"{"id":2,"ping":{}}"#], 3501),
         (&[r#"{"id":1,"connect":{}}"#, r#"{"send":{"data":{}}}"#], 3508),
         (&[r#"{"id":1,"connect":{}}"#, r#"{"id":2,"subscribe":{}}"#], 3501),
-        (&[r#"{"id":1,"connect":{}}"#, r#"{"id":2,"subscribe":{"channel":"c","delta":"x"}}"#], 3501),
+        (
+            &[
+                r#"{"id":1,"connect":{}}"#,
+                r#"{"id":2,"subscribe":{"channel":"c","delta":"x"}}"#,
+            ],
+            3501,
+        ),
     ] {
         let mut client = Client::insecure();
         for frame in frames {
@@ -372,8 +419,14 @@ fn limits_of_channels() {
     let long = "x".repeat(256);
     client.send(&format!(r#"{{"id":4,"subscribe":{{"channel":"{long}"}}}}"#));
     let received = client.received();
-    assert_eq!(received[2], r#"{"id":3,"error":{"code":106,"message":"limit exceeded"}}"#);
-    assert_eq!(received[3], r#"{"id":4,"error":{"code":107,"message":"bad request"}}"#);
+    assert_eq!(
+        received[2],
+        r#"{"id":3,"error":{"code":106,"message":"limit exceeded"}}"#
+    );
+    assert_eq!(
+        received[3],
+        r#"{"id":4,"error":{"code":107,"message":"bad request"}}"#
+    );
 }
 
 #[test]

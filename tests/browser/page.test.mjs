@@ -16,7 +16,9 @@ const SCREENS = {
   phone: { viewport: { width: 390, height: 844 }, colorScheme: 'light' },
 };
 
+/** Everything is allowed, and the listener is on all addresses: a browser may take either of those that `localhost` has. */
 function development(config) {
+  delete config.http_server.address;
   config.client.insecure = true;
   config.channel.without_namespace = {
     presence: true,

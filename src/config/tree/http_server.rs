@@ -43,7 +43,7 @@ section! {
     /// TLS of a listener.
     ///
     /// A PEM value may be the text itself, its base64, or the path of a file; these are tried in this order.
-    /// Certificates are read once.
+    /// They are read at start and again on SIGHUP; connections that are open keep what they have.
     pub struct TlsOptions {
         /// Use TLS.
         enabled: bool;

@@ -8,8 +8,8 @@ use super::super::types::LogLevel;
 section! {
     /// Logs.
     pub struct Log {
-        /// How much is logged, in any case of letters. `none` is silent; `trace` includes what clients send and are sent,
-        /// tokens among it. An unknown level counts as `info`.
+        /// How much is logged, in any case of letters. `none` is silent; `trace` adds a line for every command,
+        /// reply and push with its kind and size, never its contents. An unknown level counts as `info`.
         level: LogLevel = "info";
         /// File to which lines of JSON are appended. Empty for the standard streams: coloured text if standard
         /// output is a terminal, else lines of JSON on standard error.

@@ -48,6 +48,7 @@ pub struct Metrics {
     closes: ByCode<(&'static str, u32)>,
     api: Mutex<BTreeMap<(&'static str, &'static str), Histogram>>,
     api_errors: ByCode<(&'static str, &'static str, Cow<'static, str>)>,
+    http_requests: ByCode<(String, &'static str, u16)>,
 }
 
 /// A command's name and an error code.
@@ -91,6 +92,7 @@ impl Metrics {
             closes: ByCode::default(),
             api: Mutex::default(),
             api_errors: ByCode::default(),
+            http_requests: ByCode::default(),
         }
     }
 
@@ -223,6 +225,11 @@ impl Metrics {
         }
     }
 
+    /// A request ended. `path` must be a route's, not the peer's.
+    pub fn http_request(&self, path: &str, method: &'static str, status: u16) {
+        add(&self.http_requests, (path.to_owned(), method, status));
+    }
+
     /// The page for Prometheus ([`TEXT_FORMAT`](super::TEXT_FORMAT)).
     #[must_use]
     pub fn render(&self, counts: Counts) -> String {
@@ -320,6 +327,17 @@ impl Metrics {
                 "centrifugo_node_client_connection_limit",
                 "Number of connections refused for the node's limit.",
                 counter(&self.connection_limit),
+            ),
+            values(
+                "centrifugo_node_incoming_http_requests_total",
+                "Number of finished HTTP requests.",
+                coded(&self.http_requests, |(path, method, status)| {
+                    vec![
+                        ("method", (*method).into()),
+                        ("path", path.clone().into()),
+                        ("status", status.to_string().into()),
+                    ]
+                }),
             ),
             values(
                 "centrifugo_broker_publish_suppressed_count",
