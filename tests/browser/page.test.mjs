@@ -5,37 +5,24 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import { equal, ok, same } from '../scenario/check.mjs';
-import { launchChromium, openPage } from '../support/chromium.mjs';
+import { closePage, launchChromium, openPage } from '../support/chromium.mjs';
+import { forDevelopment } from '../support/configuration.mjs';
 import { startServer } from '../support/server.mjs';
 
 const OUT = fileURLToPath(new URL('../.out/', import.meta.url));
 const LABELS = { webtransport: 'WebTransport', websocket: 'WebSocket', http_stream: 'HTTP-streaming', sse: 'SSE' };
 const SCREENS = {
-  light: { viewport: { width: 1280, height: 900 }, colorScheme: 'light' },
-  dark: { viewport: { width: 1280, height: 900 }, colorScheme: 'dark' },
-  phone: { viewport: { width: 390, height: 844 }, colorScheme: 'light' },
+  light: { viewport: { width: 1280, height: 900 }, colorScheme: 'light', reducedMotion: 'reduce' },
+  dark: { viewport: { width: 1280, height: 900 }, colorScheme: 'dark', reducedMotion: 'reduce' },
+  phone: { viewport: { width: 390, height: 844 }, colorScheme: 'light', reducedMotion: 'reduce' },
 };
-
-/** Everything is allowed, and the listener is on all addresses: a browser may take either of those that `localhost` has. */
-function development(config) {
-  delete config.http_server.address;
-  config.client.insecure = true;
-  config.channel.without_namespace = {
-    presence: true,
-    join_leave: true,
-    force_push_join_leave: true,
-    history_size: 1000,
-    history_ttl: '300s',
-    force_recovery: true,
-  };
-}
 
 describe('test page', { timeout: 180_000 }, () => {
   let server;
   let browser;
   before(async () => {
     await mkdir(OUT, { recursive: true });
-    [server, browser] = await Promise.all([startServer(development), launchChromium()]);
+    [server, browser] = await Promise.all([startServer(forDevelopment), launchChromium()]);
   });
   after(async () => {
     await browser?.close();
@@ -51,7 +38,7 @@ describe('test page', { timeout: 180_000 }, () => {
       await body(page);
       same(exceptions, [], 'exceptions in the page');
     } finally {
-      await page.context().close();
+      await closePage(page);
     }
   }
 

@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { equal } from '../scenario/check.mjs';
 import { stepNames } from '../scenario/index.mjs';
-import { launchChromium, openPage } from '../support/chromium.mjs';
+import { closePage, launchChromium, openPage } from '../support/chromium.mjs';
 import { startServer } from '../support/server.mjs';
 import { startSite } from '../support/site.mjs';
 import { sign } from '../support/token.mjs';
@@ -42,7 +42,7 @@ for (const [name, protocol] of TRANSPORTS) {
       await page.goto(site.url);
     });
     after(async () => {
-      await page?.context().close();
+      if (page) await closePage(page);
       await server?.stop();
     });
 

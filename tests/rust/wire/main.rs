@@ -1,1 +1,28 @@
-//! x
+//! The client protocol over the wire: send this, expect exactly that.
+//!
+//! Each test starts a server of its own in this process and speaks to it through sockets. Expected texts are
+//! complete: a field too many fails a test as well as one that is missing. `<name>` stands for what cannot be known
+//! (`support/pattern.rs`). Section numbers are those of the specification's protocol.md unless another document is
+//! named.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failing test panics")]
+#![allow(missing_docs, unreachable_pub, reason = "tests are their own documentation")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod api_pushes;
+mod commands;
+mod connect;
+mod emulation;
+mod framing;
+mod http;
+mod liveness;
+mod order;
+mod protobuf;
+mod recovery;
+mod server_side;
+mod slow;
+mod subscribe;
+mod tokens;
+mod transports;

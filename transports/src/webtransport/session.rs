@@ -219,6 +219,11 @@ impl<S: Session> Carrier<S> {
                 output.finish();
                 output.delivered(FAREWELL).await;
                 session.end(EndCause::Delivered);
+                // The acknowledgement comes from the client's QUIC stack, not from its application: a capsule
+                // that follows at once would tear the stream down before a browser's page has read the push
+                // that tells it to stay away. A client that has read it closes by itself.
+                let left = poll_fn(|cx| poll_left(&mut connect, &mut input, cx));
+                let _ = tokio::time::timeout(FAREWELL, left).await;
                 Some(close)
             }
             End::Gone => {
@@ -245,6 +250,20 @@ impl<S: Session> Carrier<S> {
         drop(output);
         connect.farewell().await;
     }
+}
+
+/// Ready once the client has closed the session or ended its half of the data stream; what it sends is dropped.
+fn poll_left(connect: &mut ConnectStream, input: &mut Input, cx: &mut Context<'_>) -> Poll<()> {
+    if connect.poll_closed(cx).is_ready() {
+        return Poll::Ready(());
+    }
+    for _ in 0..COMMANDS_AT_ONCE {
+        if !matches!(ready!(input.poll_chunk(cx, MAX_CHUNK)), Ok(Some(_))) {
+            return Poll::Ready(());
+        }
+    }
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }
 
 /// The close that the session asked for while its last write was stuck, as a slow reader's session does.
