@@ -23,7 +23,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose,
 };
-use rustls::SignatureAlgorithm;
+use rustls::{
+    SignatureAlgorithm,
+    pki_types::{CertificateDer, ServerName},
+};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 use time::OffsetDateTime;
@@ -45,6 +48,22 @@ const BROWSER_LIMIT: Duration = Duration::from_secs(14 * DAY.as_secs());
 #[derive(Debug, Clone)]
 pub struct DevelopmentCertificate {
     identity: Identity,
+    origin: Origin,
+}
+
+/// Where a development certificate comes from. Pages that were given the hash of an earlier one have to load the
+/// new one, unless it was [kept](Origin::Kept).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// It was there and is good for more than two days.
+    Kept,
+    /// There was none.
+    Created,
+    /// It took the place of one that ended, or was about to, or does not name the host.
+    Renewed,
+    /// It took the place of files that were of no use, for the reason given. Worth a warning: somebody or something
+    /// wrote to them.
+    Repaired(String),
 }
 
 impl DevelopmentCertificate {
@@ -55,20 +74,38 @@ impl DevelopmentCertificate {
     /// # Errors
     ///
     /// [`TlsError::Storage`] if `dir` or a file in it cannot be read or written; [`TlsError::Generate`].
-    /// Damaged files are no error, they are replaced.
+    /// Damaged files are no error, they are replaced; [`DevelopmentCertificate::origin`] tells of it.
     pub fn load_or_create(dir: &Path, now: SystemTime) -> Result<Self, TlsError> {
+        Self::load_or_create_for(dir, &[], now)
+    }
+
+    /// Like [`DevelopmentCertificate::load_or_create`], for `hosts` (names or IP addresses) beside the local ones:
+    /// browsers on other machines. A kept certificate that lacks one of them is renewed.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`DevelopmentCertificate::load_or_create`]; [`TlsError::Generate`] also for a host name that is not
+    /// ASCII.
+    pub fn load_or_create_for(dir: &Path, hosts: &[&str], now: SystemTime) -> Result<Self, TlsError> {
         let (cert_path, key_path) = (dir.join(CERT_FILE), dir.join(KEY_FILE));
-        if let (Some(cert), Some(key)) = (read(&cert_path)?, read(&key_path)?)
-            && let Some(kept) = Self::from_kept(&cert, &key, now)
-        {
-            return Ok(kept);
-        }
-        let (created, cert_pem, key_pem) = Self::generate(now)?;
+        let origin = match (read(&cert_path)?, read(&key_path)?) {
+            (None, None) => Origin::Created,
+            (None, Some(_)) => Origin::Repaired(format!("{CERT_FILE} is missing")),
+            (Some(_), None) => Origin::Repaired(format!("{KEY_FILE} is missing")),
+            (Some(cert), Some(key)) => match kept(&cert, &key, hosts, now) {
+                Ok(identity) => {
+                    let origin = Origin::Kept;
+                    return Ok(Self { identity, origin });
+                }
+                Err(origin) => origin,
+            },
+        };
+        let (identity, cert_pem, key_pem) = generate(hosts, now)?;
         fs::create_dir_all(dir).map_err(|source| storage(dir, source))?;
         // The key first: a reader that sees the new certificate will find its key.
         write(dir, &key_path, &key_pem)?;
         write(dir, &cert_path, &cert_pem)?;
-        Ok(created)
+        Ok(Self { identity, origin })
     }
 
     /// A pair that lives in memory only, for file systems that are not writable. Its hash changes with
@@ -78,12 +115,19 @@ impl DevelopmentCertificate {
     ///
     /// [`TlsError::Generate`].
     pub fn ephemeral(now: SystemTime) -> Result<Self, TlsError> {
-        Self::generate(now).map(|(created, _, _)| created)
+        let (identity, _, _) = generate(&[], now)?;
+        let origin = Origin::Created;
+        Ok(Self { identity, origin })
     }
 
     /// Certificate and key, to be put into a [`crate::CertificateStore`].
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// Where it comes from, for the log.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// SHA-256 of the certificate's DER: the `value` of a page's `serverCertificateHashes` entry.
@@ -98,39 +142,66 @@ impl DevelopmentCertificate {
 
     /// When to call [`DevelopmentCertificate::load_or_create`] again: two days before the end of validity.
     pub fn renew_at(&self) -> SystemTime {
-        self.identity.not_after() - RENEW_BEFORE
+        renew_at(&self.identity)
     }
+}
 
-    /// The kept pair, unless it is damaged, due for renewal, or one no browser would accept by hash.
-    fn from_kept(cert: &[u8], key: &[u8], now: SystemTime) -> Option<Self> {
-        let identity = Identity::from_data(&PemData::parse(cert)?, &PemData::parse(key)?).ok()?;
-        let kept = Self { identity };
-        let start = kept.identity.not_before();
-        let validity = kept.identity.not_after().duration_since(start).ok()?;
-        let usable = start <= now
-            && now < kept.renew_at()
-            && validity <= BROWSER_LIMIT
-            && kept.identity.certified().key.algorithm() == SignatureAlgorithm::ECDSA;
-        usable.then_some(kept)
-    }
+fn renew_at(identity: &Identity) -> SystemTime {
+    identity.not_after() - RENEW_BEFORE
+}
 
-    fn generate(now: SystemTime) -> Result<(Self, String, String), TlsError> {
-        let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
-        let start = OffsetDateTime::from(now) - HOUR;
-        let mut params = CertificateParams::new(NAMES.map(str::to_owned))?;
-        params.not_before = start;
-        params.not_after = start + VALIDITY;
-        params.distinguished_name = DistinguishedName::new();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "Tidegate development certificate");
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let certificate = params.self_signed(&key)?;
-        let (cert_pem, key_pem) = (certificate.pem(), key.serialize_pem());
-        let identity = Identity::from_der(vec![certificate.der().clone()], &key.into())?;
-        Ok((Self { identity }, cert_pem, key_pem))
+/// The kept pair, or what has to take its place: it may be damaged, due for renewal, or one that no browser would
+/// accept by hash.
+fn kept(cert: &[u8], key: &[u8], hosts: &[&str], now: SystemTime) -> Result<Identity, Origin> {
+    let parse = |file: &str, pem: &[u8]| {
+        PemData::parse(pem).ok_or_else(|| Origin::Repaired(format!("{file} contains invalid PEM data")))
+    };
+    let (cert, key) = (parse(CERT_FILE, cert)?, parse(KEY_FILE, key)?);
+    let identity = Identity::from_data(&cert, &key).map_err(|error| Origin::Repaired(error.to_string()))?;
+    let validity = identity.not_after().duration_since(identity.not_before());
+    if validity.is_ok_and(|validity| validity > BROWSER_LIMIT)
+        || identity.certified().key.algorithm() != SignatureAlgorithm::ECDSA
+    {
+        let reason = "browsers accept only ECDSA certificates of at most 14 days by hash";
+        return Err(Origin::Repaired(reason.to_owned()));
     }
+    let is_good = identity.not_before() <= now && now < renew_at(&identity);
+    if is_good && hosts.iter().all(|host| names(&identity, host)) {
+        Ok(identity)
+    } else {
+        Err(Origin::Renewed)
+    }
+}
+
+/// Whether a certificate is for that host.
+fn names(identity: &Identity, host: &str) -> bool {
+    let leaf = CertificateDer::from(identity.leaf());
+    let Ok(certificate) = rustls::server::ParsedCertificate::try_from(&leaf) else {
+        return false;
+    };
+    ServerName::try_from(host)
+        .is_ok_and(|name| rustls::client::verify_server_name(&certificate, &name).is_ok())
+}
+
+/// A new identity, with certificate and key as PEM text.
+fn generate(hosts: &[&str], now: SystemTime) -> Result<(Identity, String, String), TlsError> {
+    let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
+    let start = OffsetDateTime::from(now) - HOUR;
+    let others = hosts.iter().filter(|host| !NAMES.contains(host));
+    let names: Vec<String> = NAMES.iter().chain(others).copied().map(str::to_owned).collect();
+    let mut params = CertificateParams::new(names)?;
+    params.not_before = start;
+    params.not_after = start + VALIDITY;
+    params.distinguished_name = DistinguishedName::new();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "Tidegate development certificate");
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let certificate = params.self_signed(&key)?;
+    let (cert_pem, key_pem) = (certificate.pem(), key.serialize_pem());
+    let identity = Identity::from_der(vec![certificate.der().clone()], &key.into())?;
+    Ok((identity, cert_pem, key_pem))
 }
 
 /// The file's contents, `None` if there is no such file.
@@ -164,10 +235,8 @@ fn storage(path: &Path, source: io::Error) -> TlsError {
 #[cfg(test)]
 mod tests {
     use rustls::{
-        client::WebPkiServerVerifier,
-        client::danger::ServerCertVerifier as _,
-        crypto::aws_lc_rs,
-        pki_types::{CertificateDer, ServerName, UnixTime},
+        client::WebPkiServerVerifier, client::danger::ServerCertVerifier as _, crypto::aws_lc_rs,
+        pki_types::UnixTime,
     };
 
     use super::*;
@@ -222,12 +291,33 @@ mod tests {
     }
 
     #[test]
+    fn other_hosts_are_named_on_request() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = SystemTime::now();
+        let load = |hosts: &[&str]| DevelopmentCertificate::load_or_create_for(dir.path(), hosts, now);
+        let local = load(&[]).unwrap();
+        let wide = load(&["laptop.local", "192.0.2.7", "localhost"]).unwrap();
+        assert_eq!(*wide.origin(), Origin::Renewed);
+        assert_ne!(wide.sha256(), local.sha256());
+        for host in ["laptop.local", "192.0.2.7", "localhost", "::1"] {
+            assert!(names(wide.identity(), host), "{host}");
+        }
+        // A certificate for more than is asked for does as well.
+        assert_eq!(*load(&["192.0.2.7"]).unwrap().origin(), Origin::Kept);
+        assert_eq!(*load(&[]).unwrap().origin(), Origin::Kept);
+        assert!(matches!(load(&["größe"]), Err(TlsError::Generate(_))));
+    }
+
+    #[test]
     fn it_is_kept_across_starts_in_a_directory_it_creates() {
         let root = tempfile::tempdir().unwrap();
         let dir = root.path().join("state/certs");
         let now = SystemTime::now();
         let first = load(&dir, now);
-        assert_eq!(load(&dir, now + 5 * DAY).sha256(), first.sha256());
+        assert_eq!(*first.origin(), Origin::Created);
+        let second = load(&dir, now + 5 * DAY);
+        assert_eq!(second.sha256(), first.sha256());
+        assert_eq!(*second.origin(), Origin::Kept);
         let mut names: Vec<_> = fs::read_dir(&dir)
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
@@ -260,6 +350,7 @@ mod tests {
         );
         let second = load(dir.path(), due);
         assert_ne!(second.sha256(), first.sha256());
+        assert_eq!(*second.origin(), Origin::Renewed);
         assert!(second.renew_at() > due + 10 * DAY);
         assert_eq!(load(dir.path(), due).sha256(), second.sha256());
     }
@@ -276,7 +367,7 @@ mod tests {
     fn damage_is_repaired() {
         let dir = tempfile::tempdir().unwrap();
         let now = SystemTime::now();
-        let stranger = DevelopmentCertificate::generate(now).unwrap();
+        let stranger = generate(&[], now).unwrap();
         let missing: Option<&[u8]> = None;
         for (file, contents) in [
             (CERT_FILE, missing),
@@ -293,6 +384,7 @@ mod tests {
             }
             let repaired = load(dir.path(), now);
             assert_ne!(repaired.sha256(), before.sha256(), "{file}");
+            assert!(matches!(repaired.origin(), Origin::Repaired(_)), "{file}");
             assert_eq!(load(dir.path(), now).sha256(), repaired.sha256(), "{file}");
         }
     }
@@ -307,6 +399,7 @@ mod tests {
         fs::write(dir.path().join(KEY_FILE), &long.key_pem).unwrap();
         let made = load(dir.path(), now);
         assert!(made.identity().not_after() < now + 14 * DAY);
+        assert!(matches!(made.origin(), Origin::Repaired(reason) if reason.contains("14 days")));
     }
 
     #[test]

@@ -49,8 +49,11 @@ pub enum TlsError {
     /// The leaf certificate is not a well-formed X.509 certificate.
     #[error("failed to parse certificate: {0}")]
     InvalidCertificate(String),
-    /// Key and leaf certificate belong to different pairs.
-    #[error("private key does not match certificate")]
+    /// Key and leaf certificate are of different kinds, say RSA and ECDSA.
+    #[error("private key type does not match public key type of the certificate")]
+    KeyTypeMismatch,
+    /// Key and leaf certificate are of one kind, but belong to different pairs.
+    #[error("private key does not match public key of the certificate")]
     KeyMismatch,
     /// A CA certificate cannot serve as a trust anchor.
     #[error("unusable CA certificate: {0}")]

@@ -14,9 +14,9 @@ use rustls::{
     Error, InconsistentKeys,
     crypto::aws_lc_rs::sign::any_supported_type,
     pki_types::{CertificateDer, PrivateKeyDer},
-    sign::CertifiedKey,
+    sign::{CertifiedKey, SigningKey},
 };
-use x509_parser::time::ASN1Time;
+use x509_parser::{prelude::FromDer as _, time::ASN1Time, x509::SubjectPublicKeyInfo};
 
 use crate::{PemData, TlsError};
 
@@ -34,8 +34,9 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// Any variant of [`TlsError`] about PEM, certificates and keys; [`TlsError::KeyMismatch`] if both are
-    /// well-formed but belong to different pairs. Expiry is no error, see [`Identity::is_expired`].
+    /// Any variant of [`TlsError`] about PEM, certificates and keys; [`TlsError::KeyTypeMismatch`] or
+    /// [`TlsError::KeyMismatch`] if both are well-formed but belong to different pairs. Expiry is no error,
+    /// see [`Identity::is_expired`].
     pub fn from_pem(cert_pem: &str, key_pem: &str) -> Result<Self, TlsError> {
         Self::from_data(&PemData::resolve(cert_pem)?, &PemData::resolve(key_pem)?)
     }
@@ -56,8 +57,14 @@ impl Identity {
     /// Those of [`Identity::from_pem`] but for resolution.
     pub fn from_der(chain: Vec<CertificateDer<'static>>, key: &PrivateKeyDer<'_>) -> Result<Self, TlsError> {
         let leaf = chain.first().ok_or(TlsError::NoCertificate)?;
-        let (not_before, not_after) = validity(leaf)?;
+        let (_, parsed) = x509_parser::parse_x509_certificate(leaf)
+            .map_err(|error| TlsError::InvalidCertificate(error.to_string()))?;
+        let not_before = system_time(parsed.validity().not_before)?;
+        let not_after = system_time(parsed.validity().not_after)?;
         let key = any_supported_type(key).map_err(TlsError::InvalidKey)?;
+        if !is_of_kind(key.as_ref(), parsed.public_key()) {
+            return Err(TlsError::KeyTypeMismatch);
+        }
         let certified = CertifiedKey::new(chain, key);
         match certified.keys_match() {
             Ok(()) => Ok(Self {
@@ -108,14 +115,13 @@ impl fmt::Debug for Identity {
     }
 }
 
-fn validity(leaf: &CertificateDer<'_>) -> Result<(SystemTime, SystemTime), TlsError> {
-    let (_, certificate) = x509_parser::parse_x509_certificate(leaf)
-        .map_err(|error| TlsError::InvalidCertificate(error.to_string()))?;
-    let validity = certificate.validity();
-    Ok((
-        system_time(validity.not_before)?,
-        system_time(validity.not_after)?,
-    ))
+/// Whether both keys are for the same algorithm. A key that does not tell is left to the comparison of pairs.
+fn is_of_kind(private: &dyn SigningKey, public: &SubjectPublicKeyInfo<'_>) -> bool {
+    let Some(own) = private.public_key() else {
+        return true;
+    };
+    SubjectPublicKeyInfo::from_der(&own)
+        .is_ok_and(|(_, own)| own.algorithm.algorithm == public.algorithm.algorithm)
 }
 
 /// Certificates may be dated before 1970, which an offset from the epoch must not wrap.
@@ -204,13 +210,14 @@ mod tests {
             issue(KeyKind::P256),
             issue(KeyKind::Rsa2048),
         );
-        for key in [&other.key_pem, &rsa.key_pem] {
-            let error = refusal(&one.cert_pem, key).to_string();
-            assert!(
-                error.contains("private key does not match certificate"),
-                "{error}"
-            );
-        }
+        assert_eq!(
+            refusal(&one.cert_pem, &other.key_pem).to_string(),
+            "private key does not match public key of the certificate"
+        );
+        assert_eq!(
+            refusal(&one.cert_pem, &rsa.key_pem).to_string(),
+            "private key type does not match public key type of the certificate"
+        );
         assert!(matches!(
             refusal(&one.cert_pem, &one.cert_pem),
             TlsError::CertificateInsteadOfKey

@@ -27,7 +27,7 @@ mod pem;
 mod server;
 pub mod test_ca;
 
-pub use development::DevelopmentCertificate;
+pub use development::{DevelopmentCertificate, Origin};
 pub use error::TlsError;
 pub use keypair::Identity;
 pub use pem::{PemData, root_store};

@@ -8,7 +8,7 @@ use crate::engine::{EngineError, History, HistoryQuery, Publication};
 use crate::hub::Event;
 use crate::protocol::Disconnect;
 use crate::session::{Answer, Attach, Call, Detach};
-use crate::telemetry::FrameType;
+use crate::telemetry::{Action, FrameType};
 
 impl Node {
     /// Performs one call. Runs to its end also when the session has gone.
@@ -45,15 +45,25 @@ impl Node {
                 let published = self.broker.publish(&channel, publication, options).await;
                 Answer::Published(published.map(|_| ()))
             }
-            Call::Presence(channel) => Answer::Presence(self.presence.presence(&channel).await),
-            Call::PresenceStats(channel) => Answer::PresenceStats(self.presence.stats(&channel).await),
-            Call::History(channel, query) => Answer::History(self.broker.history(&channel, query).await),
+            Call::Presence(channel) => {
+                self.context.metrics.action(Action::Presence);
+                Answer::Presence(self.presence.presence(&channel).await)
+            }
+            Call::PresenceStats(channel) => {
+                self.context.metrics.action(Action::PresenceStats);
+                Answer::PresenceStats(self.presence.stats(&channel).await)
+            }
+            Call::History(channel, query) => {
+                self.context.metrics.action(Action::History);
+                Answer::History(self.broker.history(&channel, query).await)
+            }
             Call::Join(channel, info) => {
                 self.context.metrics.broker_sent(FrameType::PushJoin);
                 done(self.broker.publish_join(&channel, info).await)
             }
             Call::Renew(entries) => {
                 for (channel, info) in entries {
+                    self.context.metrics.action(Action::AddPresence);
                     let client = info.client.clone();
                     if let Err(error) = self.presence.add(&channel, &client, info).await {
                         tracing::error!(%channel, %error, "error updating presence");
@@ -70,6 +80,7 @@ impl Node {
                         reverse: false,
                         meta_ttl,
                     };
+                    self.context.metrics.action(Action::HistoryStreamTop);
                     let top = self
                         .broker
                         .history(&channel, query)
@@ -150,11 +161,22 @@ impl Node {
             presence,
             read,
         } = attach;
+        let metrics = &self.context.metrics;
         if self.hub.join(channel, subscriber.clone()) {
+            metrics.action(Action::BrokerSubscribe);
             self.broker.subscribe(channel).await?;
         }
         if let Some(info) = presence {
+            metrics.action(Action::AddPresence);
             self.presence.add(channel, &info.client, info.clone()).await?;
+        }
+        if let Some(query) = read {
+            let wants_items = query.limit != Some(0);
+            metrics.action(if wants_items {
+                Action::HistoryRecover
+            } else {
+                Action::HistoryStreamTop
+            });
         }
         match read {
             Some(query) => self.broker.history(channel, query.clone()).await.map(Some),
@@ -169,10 +191,13 @@ impl Node {
             presence,
             leave,
         } = detach;
+        let metrics = &self.context.metrics;
         if self.hub.leave(&channel, &subscriber) {
+            metrics.action(Action::BrokerUnsubscribe);
             log_failure(&channel, self.broker.unsubscribe(&channel).await);
         }
         if let Some(info) = presence {
+            metrics.action(Action::RemovePresence);
             log_failure(
                 &channel,
                 self.presence.remove(&channel, &info.client, &info.user).await,

@@ -22,7 +22,7 @@ use crate::engine::{ClientInfo, EngineError, HistoryQuery, Publication, PublishO
 use crate::hub::Event;
 use crate::protocol::{Disconnect, Unsubscribe};
 use crate::session::retention;
-use crate::telemetry::FrameType;
+use crate::telemetry::{Action, FrameType};
 
 /// How long the API waits for connections to act: they do so at once unless their engine hangs.
 const ACT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -160,6 +160,7 @@ impl Operations for Node {
 
     async fn presence(&self, request: PresenceRequest) -> Result<PresenceResult, ApiError> {
         self.require_presence(&request.channel)?;
+        self.context.metrics.action(Action::Presence);
         let entries = self
             .presence
             .presence(&request.channel)
@@ -174,6 +175,7 @@ impl Operations for Node {
 
     async fn presence_stats(&self, request: PresenceStatsRequest) -> Result<PresenceStatsResult, ApiError> {
         self.require_presence(&request.channel)?;
+        self.context.metrics.action(Action::PresenceStats);
         let stats = self
             .presence
             .stats(&request.channel)
@@ -197,6 +199,7 @@ impl Operations for Node {
             reverse: request.reverse,
             meta_ttl,
         };
+        self.context.metrics.action(Action::History);
         let history = self
             .broker
             .history(&request.channel, query)
@@ -215,6 +218,7 @@ impl Operations for Node {
 
     async fn history_remove(&self, request: HistoryRemoveRequest) -> Result<(), ApiError> {
         self.require_history(&request.channel)?;
+        self.context.metrics.action(Action::HistoryRemove);
         self.broker
             .remove_history(&request.channel)
             .await

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use parking_lot::RwLock;
 use tidegate_certs::{
-    CertificateStore, DevelopmentCertificate, Identity, MinVersion, TlsError, quic_config, tcp_config,
+    CertificateStore, DevelopmentCertificate, Identity, MinVersion, Origin, TlsError, quic_config, tcp_config,
 };
 use tokio::task::JoinSet;
 
@@ -148,6 +148,9 @@ fn develop(
 ) -> Result<(Arc<CertificateStore>, DevelopmentHash), StartError> {
     let certificate = DevelopmentCertificate::load_or_create(Path::new(directory), SystemTime::now())
         .map_err(|error| invalid("http_server.development_certificate", &error))?;
+    if let Origin::Repaired(reason) = certificate.origin() {
+        tracing::warn!(reason, "development certificate was unusable and is replaced");
+    }
     let store = Arc::new(CertificateStore::new(certificate.identity().clone()));
     let hash = DevelopmentHash(Arc::new(RwLock::new(certificate.sha256_base64())));
     tracing::info!(sha256 = hash.base64(), "development certificate in use");

@@ -3,4 +3,4 @@
 pub mod log;
 mod metrics;
 
-pub use metrics::{ClientLabel, CommandKind, FrameType, MetricValue, Metrics, TEXT_FORMAT};
+pub use metrics::{Action, ClientLabel, CommandKind, FrameType, MetricValue, Metrics, TEXT_FORMAT};

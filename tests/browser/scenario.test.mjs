@@ -26,36 +26,39 @@ before(async () => {
 });
 after(() => Promise.all([browser?.close(), site?.stop()]));
 
-for (const [name, protocol] of TRANSPORTS) {
-  describe(`${name}, ${protocol}`, () => {
-    let server;
-    let facts;
-    let page;
-    before(async () => {
-      server = await startServer();
-      const answer = await fetch(`${server.url}/tidegate.json`);
-      equal(answer.status, 200, 'status of tidegate.json');
-      facts = await answer.json();
-      ({ page } = await openPage(browser));
-      await page.exposeFunction('tidegateCall', server.call);
-      await page.exposeFunction('tidegateSign', sign);
-      await page.goto(site.url);
-    });
-    after(async () => {
-      if (page) await closePage(page);
-      await server?.stop();
-    });
+// The transports go side by side, as in Node; the steps of one go one after the other.
+describe('scenario', { concurrency: 3 }, () => {
+  for (const [name, protocol] of TRANSPORTS) {
+    describe(`${name}, ${protocol}`, { concurrency: 1 }, () => {
+      let server;
+      let facts;
+      let page;
+      before(async () => {
+        server = await startServer();
+        const answer = await fetch(`${server.url}/tidegate.json`);
+        equal(answer.status, 200, 'status of tidegate.json');
+        facts = await answer.json();
+        ({ page } = await openPage(browser));
+        await page.exposeFunction('tidegateCall', server.call);
+        await page.exposeFunction('tidegateSign', sign);
+        await page.goto(site.url);
+      });
+      after(async () => {
+        if (page) await closePage(page);
+        await server?.stop();
+      });
 
-    for (const step of stepNames) {
-      test(step, { timeout: 60_000 }, () =>
-        page.evaluate(
-          ([stepName, transport, certificate]) => globalThis.runInPage(stepName, transport, certificate),
-          [step, transportOf(server, facts, name, protocol), facts.certificate_sha256],
-        ),
-      );
-    }
-  });
-}
+      for (const step of stepNames) {
+        test(step, { timeout: 60_000 }, () =>
+          page.evaluate(
+            ([stepName, transport, certificate]) => globalThis.runInPage(stepName, transport, certificate),
+            [step, transportOf(server, facts, name, protocol), facts.certificate_sha256],
+          ),
+        );
+      }
+    });
+  }
+});
 
 function transportOf(server, facts, name, protocol) {
   if (name !== 'webtransport') return server.transport(name, protocol);

@@ -14,16 +14,20 @@ const TRANSPORTS = [
   ['sse', 'json'],
 ];
 
-for (const [name, protocol] of TRANSPORTS) {
-  describe(`${name}, ${protocol}`, () => {
-    let server;
-    before(async () => {
-      server = await startServer();
-    });
-    after(() => server?.stop());
+// The steps spend most of their time waiting for something to expire, so the transports go side by side, each
+// with a server of its own; the steps of one transport go one after the other.
+describe('scenario', { concurrency: 3 }, () => {
+  for (const [name, protocol] of TRANSPORTS) {
+    describe(`${name}, ${protocol}`, { concurrency: 1 }, () => {
+      let server;
+      before(async () => {
+        server = await startServer();
+      });
+      after(() => server?.stop());
 
-    for (const step of stepNames) {
-      test(step, { timeout: 60_000 }, () => runStep(step, nodeSetup(server, name, protocol)));
-    }
-  });
-}
+      for (const step of stepNames) {
+        test(step, { timeout: 60_000 }, () => runStep(step, nodeSetup(server, name, protocol)));
+      }
+    });
+  }
+});

@@ -29,7 +29,7 @@ try {
     SAMPLES,
   );
   for (const text of READINGS) await server.call('publish', { channel: 'demo', data: { text } });
-  await page.getByTestId('publish-input').fill('Thanks! Opening the gate 🌊');
+  await page.getByTestId('publish-input').fill('Thanks! Opening the gate');
   await page.getByTestId('publish').click();
   await page.getByTestId('message').filter({ hasText: 'Opening the gate' }).waitFor();
   await page.screenshot({ path: FILE, fullPage: true });

@@ -1,9 +1,8 @@
 //! Durations in buckets.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::family::{Distribution, MetricValue};
+use super::table::Counter;
 
 /// Upper bounds in seconds, as dashboards expect them (operations.md 2: B1, B2, BD).
 pub(super) const COMMAND_BOUNDS: &[f64] = &[
@@ -15,21 +14,31 @@ pub(super) const BROADCAST_BOUNDS: &[f64] = &[
 ];
 pub(super) const API_BOUNDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// A histogram whose counting is one search and two relaxed additions.
+/// A histogram whose counting is one search and two relaxed additions. It has no counter of all: a reading adds the
+/// buckets up, so it never tells fewer in all than in a bucket.
 pub(super) struct Histogram {
     bounds: &'static [f64],
     /// One more than bounds: the last counts what exceeds them all.
-    buckets: Box<[AtomicU64]>,
-    nanoseconds: AtomicU64,
+    buckets: Box<[Counter]>,
+    nanoseconds: Counter,
+}
+
+/// What a histogram counted up to a moment.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Distribution {
+    /// Upper bounds, and how many did not exceed them.
+    pub(super) buckets: Vec<(f64, u64)>,
+    pub(super) count: u64,
+    /// In seconds.
+    pub(super) sum: f64,
 }
 
 impl Histogram {
     pub(super) fn new(bounds: &'static [f64]) -> Self {
-        let buckets = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
         Self {
             bounds,
-            buckets,
-            nanoseconds: AtomicU64::new(0),
+            buckets: (0..=bounds.len()).map(|_| Counter::default()).collect(),
+            nanoseconds: Counter::default(),
         }
     }
 
@@ -37,38 +46,46 @@ impl Histogram {
         let seconds = duration.as_secs_f64();
         let index = self.bounds.partition_point(|bound| *bound < seconds);
         if let Some(bucket) = self.buckets.get(index) {
-            bucket.fetch_add(1, Ordering::Relaxed);
+            bucket.add(1);
         }
-        let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        self.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
+        // Lasts for 584 years.
+        self.nanoseconds
+            .add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
     }
 
     pub(super) fn read(&self) -> Distribution {
-        let mut total = 0;
-        let cumulative = self
-            .bounds
-            .iter()
-            .zip(&self.buckets)
-            .map(|(bound, bucket)| {
-                total += bucket.load(Ordering::Relaxed);
-                (*bound, total)
-            })
-            .collect();
-        let above = self
-            .buckets
-            .last()
-            .map_or(0, |bucket| bucket.load(Ordering::Relaxed));
-        let sum = Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed)).as_secs_f64();
+        let mut count = 0;
+        let mut buckets = Vec::with_capacity(self.bounds.len());
+        let mut bounds = self.bounds.iter();
+        for bucket in &self.buckets {
+            count += bucket.get();
+            buckets.extend(bounds.next().map(|bound| (*bound, count)));
+        }
         Distribution {
-            buckets: cumulative,
-            count: total + above,
-            sum,
+            buckets,
+            count,
+            sum: Duration::from_nanos(self.nanoseconds.get()).as_secs_f64(),
         }
     }
+}
 
-    /// Sum and count, as a summary without quantiles shows them.
-    pub(super) fn totals(&self) -> (MetricValue, MetricValue) {
-        let Distribution { count, sum, .. } = self.read();
-        (MetricValue::Counter(sum), MetricValue::Counter(count as f64))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_belong_to_their_buckets() {
+        let histogram = Histogram::new(&[0.001, 0.01]);
+        for micros in [0, 1000, 1001, 10_000, 10_001, 60_000_000] {
+            histogram.observe(Duration::from_micros(micros));
+        }
+        assert_eq!(
+            histogram.read(),
+            Distribution {
+                buckets: vec![(0.001, 2), (0.01, 4)],
+                count: 6,
+                sum: 60.022_002,
+            }
+        );
     }
 }

@@ -22,7 +22,7 @@ use tidegate::server::Server;
 use tokio::net::TcpStream;
 
 use http::{Answer, Request};
-pub use peer::Peer;
+pub use peer::{Heard, Peer};
 
 /// Secret of the tokens that the servers of the tests accept.
 pub const SECRET: &str = "token-secret-of-the-tests";
@@ -45,7 +45,6 @@ impl TestServer {
         let mut config = json!({
             "http_server": {
                 "address": "127.0.0.1",
-                "port": 0,
                 "development_certificate": { "enabled": true, "directory": directory.path().join("certificates") },
                 "http3": { "enabled": true }
             },
@@ -62,6 +61,8 @@ impl TestServer {
         std::fs::write(&file, config.to_string()).unwrap();
         let sources = Sources {
             file: Some(file),
+            // In a file 0 would stand for the default.
+            flags: vec![("http_server.port".to_owned(), "0".to_owned())],
             ..Sources::default()
         };
         let loaded = config::load(&sources).unwrap_or_else(|error| panic!("configuration: {error}"));
@@ -96,7 +97,9 @@ impl TestServer {
 
     /// A connection to the TCP listener.
     pub async fn dial(&self) -> TcpStream {
-        within("dialling", TcpStream::connect(self.address)).await.unwrap()
+        within("dialling", TcpStream::connect(self.address))
+            .await
+            .unwrap()
     }
 
     /// Makes a request over a connection of its own and reads the whole answer.
@@ -114,7 +117,9 @@ impl TestServer {
 
     /// Publishes by the server API.
     pub async fn publish(&self, channel: &str, data: Value) {
-        let answer = self.api("publish", json!({ "channel": channel, "data": data })).await;
+        let answer = self
+            .api("publish", json!({ "channel": channel, "data": data }))
+            .await;
         assert!(answer.starts_with(r#"{"result":{"#), "publish: {answer}");
     }
 
@@ -130,7 +135,10 @@ impl TestServer {
     /// A WebSocket on which the connect command with this token was accepted.
     pub async fn connected(&self, claims: Value) -> Peer {
         let mut peer = self.websocket().await;
-        peer.send(&format!(r#"{{"id":1,"connect":{{"token":"{}"}}}}"#, token(&claims)));
+        peer.send(&format!(
+            r#"{{"id":1,"connect":{{"token":"{}"}}}}"#,
+            token(&claims)
+        ));
         peer.expect(
             r#"{"id":1,"connect":{"client":"<client>","version":"<version>","ping":25,"pong":true}}"#,
         )

@@ -16,7 +16,9 @@ impl Bindings {
 
     /// What a name stands for.
     pub fn get(&self, name: &str) -> &str {
-        self.0.get(name).unwrap_or_else(|| panic!("<{name}> is not known yet"))
+        self.0
+            .get(name)
+            .unwrap_or_else(|| panic!("<{name}> is not known yet"))
     }
 
     /// The text with every name replaced, for sending.

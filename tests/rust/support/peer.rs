@@ -154,20 +154,14 @@ impl Peer {
         });
         tokio::spawn(async move {
             if let Ok((session, node)) = learned.await {
-                while let Some(said) = said.recv().await {
-                    let data = match said {
-                        Said::Text(text) => text,
-                        Said::Binary(_) => panic!("the tests use JSON over streams"),
-                        Said::Close(_) => break,
-                    };
+                while let Some(Said::Text(data)) = said.recv().await {
                     let body = json!({ "session": session, "node": node, "data": data }).to_string();
                     let connection = TcpStream::connect(address).await.unwrap();
                     let answer = Request::post("/emulation", body).exchange(connection).await;
                     assert_eq!(answer.status, 204, "{answer:?}");
                 }
+                reading.abort();
             }
-            while said.recv().await.is_some_and(|said| !matches!(said, Said::Close(_))) {}
-            reading.abort();
         });
         Self::new(say, hear, true)
     }
@@ -286,7 +280,9 @@ impl Peer {
             let mut open = patterns.to_vec();
             while !open.is_empty() {
                 let actual = self.message(open[0]).await;
-                let found = open.iter().position(|pattern| self.bindings.matches(pattern, &actual));
+                let found = open
+                    .iter()
+                    .position(|pattern| self.bindings.matches(pattern, &actual));
                 let Some(found) = found else {
                     panic!("at {caller}\nexpected one of {open:#?}\n   heard {actual}");
                 };
@@ -363,7 +359,10 @@ fn session_of(reply: &str) -> Option<(String, String)> {
 /// A WebTransport session on which nothing was opened. Nobody checks the server's certificate.
 pub async fn webtransport_session(server: &TestServer, query: &str) -> web_transport_quinn::Session {
     let connection = quic_connection(server).await;
-    let url = format!("https://localhost:{}/connection/webtransport{query}", server.address().port());
+    let url = format!(
+        "https://localhost:{}/connection/webtransport{query}",
+        server.address().port()
+    );
     let connecting = web_transport_quinn::Session::connect(connection, url.parse::<url::Url>().unwrap());
     within("a WebTransport session", connecting).await.unwrap()
 }
@@ -381,7 +380,9 @@ pub async fn quic_connection(server: &TestServer) -> quinn::Connection {
     let tls = quinn::crypto::rustls::QuicClientConfig::try_from(tls).unwrap();
     let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
     let config = quinn::ClientConfig::new(Arc::new(tls));
-    let connecting = endpoint.connect_with(config, server.address(), "localhost").unwrap();
+    let connecting = endpoint
+        .connect_with(config, server.address(), "localhost")
+        .unwrap();
     within("a QUIC handshake", connecting).await.unwrap()
 }
 

@@ -38,10 +38,12 @@ async fn what_names_no_channel_ends_the_connection() {
         r#""unheard_of":{}"#,
     ] {
         let mut peer = server.user("42").await;
-        peer.provoke(&format!(r#"{{"id":2,{command}}}"#), 3501, "bad request").await;
+        peer.provoke(&format!(r#"{{"id":2,{command}}}"#), 3501, "bad request")
+            .await;
     }
     let mut peer = server.user("42").await;
-    peer.provoke(r#"{"send":{"data":{}}}"#, 3508, "not available").await;
+    peer.provoke(r#"{"send":{"data":{}}}"#, 3508, "not available")
+        .await;
     server.stop().await;
 }
 
@@ -50,20 +52,40 @@ async fn refusals() {
     let server = server().await;
     let mut peer = server.user("42").await;
     for (command, code, message) in [
-        (r#""publish":{"channel":"nowhere:a","data":1}"#, 102, "unknown channel"),
+        (
+            r#""publish":{"channel":"nowhere:a","data":1}"#,
+            102,
+            "unknown channel",
+        ),
         (r#""presence":{"channel":"nowhere:a"}"#, 102, "unknown channel"),
-        (r#""presence_stats":{"channel":"nowhere:a"}"#, 102, "unknown channel"),
+        (
+            r#""presence_stats":{"channel":"nowhere:a"}"#,
+            102,
+            "unknown channel",
+        ),
         (r#""history":{"channel":"nowhere:a"}"#, 102, "unknown channel"),
         (r#""publish":{"channel":"ü","data":1}"#, 107, "bad request"),
         (r#""history":{"channel":"ü"}"#, 107, "bad request"),
         (r#""publish":{"channel":"open:a"}"#, 107, "bad request"),
-        (r#""publish":{"channel":"object:a","data":[1]}"#, 107, "bad request"),
+        (
+            r#""publish":{"channel":"object:a","data":[1]}"#,
+            107,
+            "bad request",
+        ),
         (r#""publish":{"channel":"a","data":1}"#, 103, "permission denied"),
-        (r#""publish":{"channel":"members:a","data":1}"#, 103, "permission denied"),
+        (
+            r#""publish":{"channel":"members:a","data":1}"#,
+            103,
+            "permission denied",
+        ),
         (r#""presence":{"channel":"a"}"#, 108, "not available"),
         (r#""presence_stats":{"channel":"a"}"#, 108, "not available"),
         (r#""presence":{"channel":"members:a"}"#, 103, "permission denied"),
-        (r#""presence_stats":{"channel":"members:a"}"#, 103, "permission denied"),
+        (
+            r#""presence_stats":{"channel":"members:a"}"#,
+            103,
+            "permission denied",
+        ),
         (r#""history":{"channel":"a"}"#, 108, "not available"),
         (r#""history":{"channel":"members:a"}"#, 103, "permission denied"),
         (
@@ -76,8 +98,16 @@ async fn refusals() {
             107,
             "bad request",
         ),
-        (r#""rpc":{"method":"unheard of","data":{}}"#, 108, "not available"),
-        (r#""sub_refresh":{"channel":"a","token":"x"}"#, 103, "permission denied"),
+        (
+            r#""rpc":{"method":"unheard of","data":{}}"#,
+            104,
+            "method not found",
+        ),
+        (
+            r#""sub_refresh":{"channel":"a","token":"x"}"#,
+            103,
+            "permission denied",
+        ),
         (r#""ping":{},"rpc":{"method":"ping"}"#, 108, "not available"),
     ] {
         let reply = format!(r#"{{"id":2,"error":{{"code":{code},"message":"{message}"}}}}"#);
@@ -89,13 +119,19 @@ async fn refusals() {
 #[tokio::test(flavor = "multi_thread")]
 async fn publishing() {
     let server = server().await;
-    let mut peer = server.connected(json!({ "sub": "42", "info": { "name": "Ann" } })).await;
+    let mut peer = server
+        .connected(json!({ "sub": "42", "info": { "name": "Ann" } }))
+        .await;
     peer.ask(
         r#"{"id":2,"publish":{"channel":"object:a","data":{"a": [1,  2]}}}"#,
         r#"{"id":2,"publish":{}}"#,
     )
     .await;
-    peer.ask(r#"{"id":3,"subscribe":{"channel":"members:a"}}"#, r#"{"id":3,"subscribe":{}}"#).await;
+    peer.ask(
+        r#"{"id":3,"subscribe":{"channel":"members:a"}}"#,
+        r#"{"id":3,"subscribe":{}}"#,
+    )
+    .await;
     peer.send(r#"{"id":4,"publish":{"channel":"members:a","data":{"a": [1,  2]}}}"#);
     // What was said arrives as it was said, spaces and all, with who said it.
     peer.expect_all(&[
@@ -117,12 +153,22 @@ async fn publishing() {
 async fn publications_of_the_server_have_tags_but_no_author() {
     let server = server().await;
     let mut peer = server.user("42").await;
-    peer.ask(r#"{"id":2,"subscribe":{"channel":"a"}}"#, r#"{"id":2,"subscribe":{}}"#).await;
+    peer.ask(
+        r#"{"id":2,"subscribe":{"channel":"a"}}"#,
+        r#"{"id":2,"subscribe":{}}"#,
+    )
+    .await;
     server
-        .api("publish", json!({ "channel": "a", "data": "<b>", "tags": { "k": "v" } }))
+        .api(
+            "publish",
+            json!({ "channel": "a", "data": "<b>", "tags": { "k": "v" } }),
+        )
         .await;
     let heard = peer.message("a publication").await;
-    assert_eq!(heard, r#"{"push":{"channel":"a","pub":{"data":"<b>","tags":{"k":"v"}}}}"#);
+    assert_eq!(
+        heard,
+        r#"{"push":{"channel":"a","pub":{"data":"<b>","tags":{"k":"v"}}}}"#
+    );
     server.stop().await;
 }
 
@@ -130,20 +176,33 @@ async fn publications_of_the_server_have_tags_but_no_author() {
 async fn presence() {
     let server = server().await;
     let mut peer = server.connected(json!({ "sub": "42", "info": { "n": 1 } })).await;
-    peer.ask(r#"{"id":2,"presence":{"channel":"open:a"}}"#, r#"{"id":2,"presence":{"presence":{}}}"#).await;
+    peer.ask(
+        r#"{"id":2,"presence":{"channel":"open:a"}}"#,
+        r#"{"id":2,"presence":{"presence":{}}}"#,
+    )
+    .await;
     peer.ask(
         r#"{"id":3,"presence_stats":{"channel":"open:a"}}"#,
         r#"{"id":3,"presence_stats":{"num_clients":0,"num_users":0}}"#,
     )
     .await;
-    peer.ask(r#"{"id":4,"subscribe":{"channel":"open:a"}}"#, "<_>").await;
+    peer.ask(
+        r#"{"id":4,"subscribe":{"channel":"open:a"}}"#,
+        r#"{"id":4,"subscribe":{}}"#,
+    )
+    .await;
     peer.ask(
         r#"{"id":5,"presence":{"channel":"open:a"}}"#,
         r#"{"id":5,"presence":{"presence":{"<client>":{"user":"42","client":"<client>","conn_info":{"n":1}}}}}"#,
     )
     .await;
     let mut same_user = server.user("42").await;
-    same_user.ask(r#"{"id":2,"subscribe":{"channel":"open:a"}}"#, "<_>").await;
+    same_user
+        .ask(
+            r#"{"id":2,"subscribe":{"channel":"open:a"}}"#,
+            r#"{"id":2,"subscribe":{}}"#,
+        )
+        .await;
     peer.ask(
         r#"{"id":6,"presence_stats":{"channel":"open:a"}}"#,
         r#"{"id":6,"presence_stats":{"num_clients":2,"num_users":1}}"#,
@@ -174,7 +233,10 @@ async fn history() {
         (r#","limit":2,"since":{"offset":4,"epoch":"<epoch>"}"#, vec![5, 6]),
         (r#","limit":2,"since":{"offset":4}"#, vec![5, 6]),
         (r#","limit":2,"since":{"offset":1,"epoch":"<epoch>"}"#, vec![3, 4]),
-        (r#","limit":2,"since":{"offset":5,"epoch":"<epoch>"},"reverse":true"#, vec![4, 3]),
+        (
+            r#","limit":2,"since":{"offset":5,"epoch":"<epoch>"},"reverse":true"#,
+            vec![4, 3],
+        ),
         (r#","limit":2,"since":{"offset":7,"epoch":"<epoch>"}"#, vec![]),
         (r#","limit":2,"since":{"offset":70,"epoch":"<epoch>"}"#, vec![]),
     ] {
@@ -182,7 +244,11 @@ async fn history() {
         let items = items.join(",");
         let reply =
             format!(r#"{{"id":3,"history":{{"publications":[{items}],"epoch":"<epoch>","offset":7}}}}"#);
-        peer.ask(&format!(r#"{{"id":3,"history":{{"channel":"open:a"{request}}}}}"#), &reply).await;
+        peer.ask(
+            &format!(r#"{{"id":3,"history":{{"channel":"open:a"{request}}}}}"#),
+            &reply,
+        )
+        .await;
     }
     server.stop().await;
 }
@@ -212,6 +278,17 @@ async fn history_is_capped_for_clients() {
 async fn rpc() {
     let server = server().await;
     let mut peer = server.user("42").await;
-    peer.ask(r#"{"id":2,"rpc":{"method":"ping"}}"#, r#"{"id":2,"rpc":{}}"#).await;
+    peer.ask(r#"{"id":2,"rpc":{"method":"ping"}}"#, r#"{"id":2,"rpc":{}}"#)
+        .await;
+    server.stop().await;
+
+    // Where there is no method at all, there are no calls either.
+    let server = TestServer::start(json!({})).await;
+    let mut peer = server.user("42").await;
+    peer.ask(
+        r#"{"id":2,"rpc":{"method":"ping"}}"#,
+        r#"{"id":2,"error":{"code":108,"message":"not available"}}"#,
+    )
+    .await;
     server.stop().await;
 }

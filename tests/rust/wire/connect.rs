@@ -22,7 +22,9 @@ async fn a_token_opens_a_connection() {
         .until_counts("one client", |counts| counts.clients == 1 && counts.users == 1)
         .await;
     peer.close(1000);
-    server.until_counts("no client", |counts| counts.clients == 0).await;
+    server
+        .until_counts("no client", |counts| counts.clients == 0)
+        .await;
     server.stop().await;
 }
 
@@ -58,19 +60,23 @@ async fn who_may_not_connect_is_told_why() {
     let server = TestServer::start(json!({})).await;
     let expired = token(&json!({ "sub": "42", "exp": in_seconds(-5) }));
     let mut peer = knock(&server, &expired).await;
-    peer.expect(r#"{"id":1,"error":{"code":109,"message":"token expired"}}"#).await;
+    peer.expect(r#"{"id":1,"error":{"code":109,"message":"token expired"}}"#)
+        .await;
 
     let too_early = token(&json!({ "sub": "42", "nbf": in_seconds(600) }));
     let mut peer = knock(&server, &too_early).await;
-    peer.expect(r#"{"id":1,"error":{"code":109,"message":"token expired"}}"#).await;
+    peer.expect(r#"{"id":1,"error":{"code":109,"message":"token expired"}}"#)
+        .await;
 
     let ended = token(&json!({ "sub": "42", "expire_at": in_seconds(-5) }));
     let mut peer = knock(&server, &ended).await;
-    peer.expect(r#"{"id":1,"error":{"code":110,"message":"expired"}}"#).await;
+    peer.expect(r#"{"id":1,"error":{"code":110,"message":"expired"}}"#)
+        .await;
 
     let elsewhere = token(&json!({ "sub": "42", "channels": ["nowhere:a"] }));
     let mut peer = knock(&server, &elsewhere).await;
-    peer.expect(r#"{"id":1,"error":{"code":102,"message":"unknown channel"}}"#).await;
+    peer.expect(r#"{"id":1,"error":{"code":102,"message":"unknown channel"}}"#)
+        .await;
 
     let forged = token_signed_with("another secret", &json!({ "sub": "42" }));
     for bad in [
@@ -91,12 +97,14 @@ async fn who_may_not_connect_is_told_why() {
 async fn nobody_is_a_user_only_where_that_is_allowed() {
     let server = TestServer::start(json!({})).await;
     let mut peer = server.websocket().await;
-    peer.provoke(r#"{"id":1,"connect":{}}"#, 3501, "bad request").await;
+    peer.provoke(r#"{"id":1,"connect":{}}"#, 3501, "bad request")
+        .await;
     // An anonymous token is a token.
     server.connected(json!({})).await;
     server.stop().await;
 
-    let server = TestServer::start(json!({ "client": { "disallow_anonymous_connection_tokens": true } })).await;
+    let server =
+        TestServer::start(json!({ "client": { "disallow_anonymous_connection_tokens": true } })).await;
     let mut peer = knock(&server, &token(&json!({}))).await;
     peer.expect_close(3507, "permission denied").await;
     server.stop().await;
@@ -128,7 +136,11 @@ async fn a_trusted_header_names_the_user() {
         r#"{"id":1,"connect":{"client":"<client>","version":"<version>","ping":25,"pong":true}}"#,
     )
     .await;
-    peer.ask(r#"{"id":2,"subscribe":{"channel":"a"}}"#, r#"{"id":2,"subscribe":{}}"#).await;
+    peer.ask(
+        r#"{"id":2,"subscribe":{"channel":"a"}}"#,
+        r#"{"id":2,"subscribe":{}}"#,
+    )
+    .await;
     peer.ask(
         r#"{"id":3,"presence":{"channel":"a"}}"#,
         r#"{"id":3,"presence":{"presence":{"<client>":{"user":"7","client":"<client>"}}}}"#,
@@ -152,7 +164,8 @@ async fn the_first_command_is_connect_and_there_is_one() {
         peer.provoke(early, 3501, "bad request").await;
     }
     let mut peer = server.user("42").await;
-    peer.provoke(r#"{"id":2,"connect":{}}"#, 3501, "bad request").await;
+    peer.provoke(r#"{"id":2,"connect":{}}"#, 3501, "bad request")
+        .await;
     server.stop().await;
 }
 
@@ -188,7 +201,9 @@ async fn a_user_has_only_so_many_connections() {
         server.connected(json!({})).await,
     ];
     drop(first);
-    server.until_counts("a place for 42", |counts| counts.clients <= 4).await;
+    server
+        .until_counts("a place for 42", |counts| counts.clients <= 4)
+        .await;
     server.user("42").await;
     server.stop().await;
 }
@@ -203,7 +218,8 @@ async fn a_failed_connect_makes_the_connection_unusable() {
     peer.send(&format!(
         "{{\"id\":1,\"connect\":{{\"token\":\"{expired}\"}}}}\n{{\"id\":2,\"subscribe\":{{\"channel\":\"a\"}}}}"
     ));
-    peer.expect(r#"{"id":1,"error":{"code":109,"message":"token expired"}}"#).await;
+    peer.expect(r#"{"id":1,"error":{"code":109,"message":"token expired"}}"#)
+        .await;
     peer.send(&format!(r#"{{"id":3,"connect":{{"token":"{good}"}}}}"#));
     peer.expect_close(3502, "stale").await;
     server.stop().await;

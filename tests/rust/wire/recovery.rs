@@ -9,9 +9,9 @@ async fn server() -> TestServer {
         "client": { "insecure": true, "recovery_max_publication_limit": 5 },
         "channel": {
             "namespaces": [
-                { "name": "s", "history_size": 10, "history_ttl": "60s", "force_recovery": true },
+                { "name": "st", "history_size": 10, "history_ttl": "60s", "force_recovery": true },
                 { "name": "two", "history_size": 2, "history_ttl": "60s", "force_recovery": true },
-                { "name": "p", "history_size": 10, "history_ttl": "60s", "force_positioning": true },
+                { "name": "po", "history_size": 10, "history_ttl": "60s", "force_positioning": true },
                 { "name": "cache", "history_size": 10, "history_ttl": "60s", "force_recovery": true,
                   "force_recovery_mode": "cache" },
                 { "name": "auto", "history_size": 10, "history_ttl": "60s", "force_recovery": true,
@@ -30,7 +30,9 @@ async fn publish(server: &TestServer, channel: &str, numbers: std::ops::RangeInc
 
 /// Each case on a connection of its own, all of which know the same epoch.
 async fn check(server: &TestServer, channel: &str, cases: &[(&str, &str)]) {
-    let answer = server.api("history", json!({ "channel": channel, "limit": 0 })).await;
+    let answer = server
+        .api("history", json!({ "channel": channel, "limit": 0 }))
+        .await;
     let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
     let epoch = answer["result"]["epoch"].as_str().unwrap();
     for (request, result) in cases {
@@ -45,10 +47,10 @@ async fn check(server: &TestServer, channel: &str, cases: &[(&str, &str)]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_of_three() {
     let server = server().await;
-    publish(&server, "s:a", 1..=3).await;
+    publish(&server, "st:a", 1..=3).await;
     check(
         &server,
-        "s:a",
+        "st:a",
         &[
             ("", r#""subscribe":{"recoverable":true,"epoch":"<epoch>","offset":3,"positioned":true}"#),
             (
@@ -94,7 +96,7 @@ async fn a_new_stream() {
     let server = server().await;
     check(
         &server,
-        "s:new",
+        "st:new",
         &[(
             r#","recover":true"#,
             r#""subscribe":{"recoverable":true,"epoch":"<epoch>","recovered":true,"positioned":true,"was_recovering":true}"#,
@@ -125,10 +127,10 @@ async fn what_is_gone_cannot_be_recovered() {
     )
     .await;
     // Five may be recovered at once.
-    publish(&server, "s:many", 1..=6).await;
+    publish(&server, "st:many", 1..=6).await;
     check(
         &server,
-        "s:many",
+        "st:many",
         &[
             (
                 r#","recover":true,"offset":0,"epoch":"<epoch>""#,
@@ -142,11 +144,13 @@ async fn what_is_gone_cannot_be_recovered() {
     )
     .await;
     // A history that was removed keeps its top.
-    publish(&server, "s:removed", 1..=3).await;
-    server.api("history_remove", json!({ "channel": "s:removed" })).await;
+    publish(&server, "st:removed", 1..=3).await;
+    server
+        .api("history_remove", json!({ "channel": "st:removed" }))
+        .await;
     check(
         &server,
-        "s:removed",
+        "st:removed",
         &[
             (
                 r#","recover":true,"offset":2,"epoch":"<epoch>""#,
@@ -185,16 +189,18 @@ async fn positions_alone_are_not_recovered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_recovery_the_stream_goes_on() {
     let server = server().await;
-    publish(&server, "s:a", 1..=2).await;
+    publish(&server, "st:a", 1..=2).await;
     let mut peer = server.user("42").await;
     peer.ask(
-        r#"{"id":2,"subscribe":{"channel":"s:a","recover":true,"offset":1,"epoch":""}}"#,
+        r#"{"id":2,"subscribe":{"channel":"st:a","recover":true,"offset":1,"epoch":""}}"#,
         r#"{"id":2,"subscribe":{"recoverable":true,"epoch":"<epoch>","publications":[{"data":{"n":2},"offset":2}],"recovered":true,"offset":1,"positioned":true,"was_recovering":true}}"#,
     )
     .await;
-    publish(&server, "s:a", 3..=4).await;
-    peer.expect(r#"{"push":{"channel":"s:a","pub":{"data":{"n":3},"offset":3}}}"#).await;
-    peer.expect(r#"{"push":{"channel":"s:a","pub":{"data":{"n":4},"offset":4}}}"#).await;
+    publish(&server, "st:a", 3..=4).await;
+    peer.expect(r#"{"push":{"channel":"st:a","pub":{"data":{"n":3},"offset":3}}}"#)
+        .await;
+    peer.expect(r#"{"push":{"channel":"st:a","pub":{"data":{"n":4},"offset":4}}}"#)
+        .await;
     server.stop().await;
 }
 
@@ -203,13 +209,15 @@ async fn only_the_first_publication_tells_the_epoch() {
     let server = server().await;
     let mut peer = server.user("42").await;
     peer.ask(
-        r#"{"id":2,"subscribe":{"channel":"s:a"}}"#,
+        r#"{"id":2,"subscribe":{"channel":"st:a"}}"#,
         r#"{"id":2,"subscribe":{"recoverable":true,"epoch":"<epoch>","positioned":true}}"#,
     )
     .await;
-    publish(&server, "s:a", 1..=2).await;
-    peer.expect(r#"{"push":{"channel":"s:a","pub":{"data":{"n":1},"offset":1,"epoch":"<epoch>"}}}"#).await;
-    peer.expect(r#"{"push":{"channel":"s:a","pub":{"data":{"n":2},"offset":2}}}"#).await;
+    publish(&server, "st:a", 1..=2).await;
+    peer.expect(r#"{"push":{"channel":"st:a","pub":{"data":{"n":1},"offset":1,"epoch":"<epoch>"}}}"#)
+        .await;
+    peer.expect(r#"{"push":{"channel":"st:a","pub":{"data":{"n":2},"offset":2}}}"#)
+        .await;
     server.stop().await;
 }
 

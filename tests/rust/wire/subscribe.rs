@@ -14,7 +14,6 @@ async fn server() -> TestServer {
                 { "name": "closed" },
                 { "name": "limited", "allow_user_limited_channels": true, "allow_subscribe_for_client": true },
                 { "name": "digits", "allow_subscribe_for_client": true, "channel_regex": "^[0-9]+$" },
-                { "name": "tags", "allow_subscribe_for_client": true, "allow_tags_filter": true },
                 { "name": "room", "allow_subscribe_for_client": true, "presence": true, "join_leave": true,
                   "force_push_join_leave": true, "allow_presence_for_subscriber": true },
                 { "name": "positioned", "allow_subscribe_for_client": true, "force_positioning": true,
@@ -45,17 +44,30 @@ async fn refusals() {
         (r#"{"channel":"a","type":4}"#, 108, "not available"),
         (r#"{"channel":"a","type":9}"#, 107, "bad request"),
         (r#"{"channel":"$a","token":"nonsense"}"#, 103, "permission denied"),
-        (r#"{"channel":"a","tf":{"cmp":"ex","key":"k"}}"#, 107, "bad request"),
-        (r#"{"channel":"tags:a","tf":{"cmp":"eq","key":"k"}}"#, 107, "bad request"),
-        (r#"{"channel":"tags:a","tf":{"op":"xor","nodes":[]}}"#, 107, "bad request"),
+        (
+            r#"{"channel":"a","tf":{"cmp":"ex","key":"k"}}"#,
+            107,
+            "bad request",
+        ),
     ] {
         let reply = format!(r#"{{"id":2,"error":{{"code":{code},"message":"{message}"}}}}"#);
-        peer.ask(&format!(r#"{{"id":2,"subscribe":{command}}}"#), &reply).await;
+        peer.ask(&format!(r#"{{"id":2,"subscribe":{command}}}"#), &reply)
+            .await;
     }
     // None of these left anything behind.
-    server.until_counts("no subscriptions", |counts| counts.subscriptions == 0).await;
-    peer.ask(r#"{"id":3,"subscribe":{"channel":"digits:12"}}"#, r#"{"id":3,"subscribe":{}}"#).await;
-    peer.ask(r#"{"id":4,"subscribe":{"channel":"limited:a#42,43"}}"#, r#"{"id":4,"subscribe":{}}"#).await;
+    server
+        .until_counts("no subscriptions", |counts| counts.subscriptions == 0)
+        .await;
+    peer.ask(
+        r#"{"id":3,"subscribe":{"channel":"digits:12"}}"#,
+        r#"{"id":3,"subscribe":{}}"#,
+    )
+    .await;
+    peer.ask(
+        r#"{"id":4,"subscribe":{"channel":"limited:a#42,43"}}"#,
+        r#"{"id":4,"subscribe":{}}"#,
+    )
+    .await;
     server.stop().await;
 }
 
@@ -68,12 +80,16 @@ async fn refusals_that_end_the_connection() {
         (r#"{"channel":"a","delta":"xdelta"}"#, 3501, "bad request"),
     ] {
         let mut peer = server.user("42").await;
-        peer.provoke(&format!(r#"{{"id":2,"subscribe":{command}}}"#), code, reason).await;
+        peer.provoke(&format!(r#"{{"id":2,"subscribe":{command}}}"#), code, reason)
+            .await;
     }
     for (channel, claims) in [
         ("$other", json!({ "sub": "42", "channel": "$a" })),
         ("$a", json!({ "sub": "43", "channel": "$a" })),
-        ("$a", json!({ "sub": "42", "channel": "$a", "client": "somebody else" })),
+        (
+            "$a",
+            json!({ "sub": "42", "channel": "$a", "client": "somebody else" }),
+        ),
     ] {
         let mut peer = server.user("42").await;
         let token = token(&claims);
@@ -87,7 +103,11 @@ async fn refusals_that_end_the_connection() {
 async fn twice_and_too_many() {
     let server = server().await;
     let mut peer = server.user("42").await;
-    peer.ask(r#"{"id":2,"subscribe":{"channel":"a"}}"#, r#"{"id":2,"subscribe":{}}"#).await;
+    peer.ask(
+        r#"{"id":2,"subscribe":{"channel":"a"}}"#,
+        r#"{"id":2,"subscribe":{}}"#,
+    )
+    .await;
     peer.ask(
         r#"{"id":3,"subscribe":{"channel":"a"}}"#,
         r#"{"id":3,"error":{"code":105,"message":"already subscribed"}}"#,
@@ -103,10 +123,26 @@ async fn twice_and_too_many() {
     )
     .await;
     // Whoever leaves makes room. What is not there can be left as well.
-    peer.ask(r#"{"id":6,"unsubscribe":{"channel":"b"}}"#, r#"{"id":6,"unsubscribe":{}}"#).await;
-    peer.ask(r#"{"id":7,"unsubscribe":{"channel":"b"}}"#, r#"{"id":7,"unsubscribe":{}}"#).await;
-    peer.ask(r#"{"id":8,"unsubscribe":{"channel":"nowhere:b"}}"#, r#"{"id":8,"unsubscribe":{}}"#).await;
-    peer.ask(r#"{"id":9,"subscribe":{"channel":"f"}}"#, r#"{"id":9,"subscribe":{}}"#).await;
+    peer.ask(
+        r#"{"id":6,"unsubscribe":{"channel":"b"}}"#,
+        r#"{"id":6,"unsubscribe":{}}"#,
+    )
+    .await;
+    peer.ask(
+        r#"{"id":7,"unsubscribe":{"channel":"b"}}"#,
+        r#"{"id":7,"unsubscribe":{}}"#,
+    )
+    .await;
+    peer.ask(
+        r#"{"id":8,"unsubscribe":{"channel":"nowhere:b"}}"#,
+        r#"{"id":8,"unsubscribe":{}}"#,
+    )
+    .await;
+    peer.ask(
+        r#"{"id":9,"subscribe":{"channel":"f"}}"#,
+        r#"{"id":9,"subscribe":{}}"#,
+    )
+    .await;
     server.stop().await;
 }
 
@@ -124,7 +160,11 @@ async fn the_anonymous_need_a_permission_of_their_own() {
         r#"{"id":3,"error":{"code":103,"message":"permission denied"}}"#,
     )
     .await;
-    peer.ask(r#"{"id":4,"subscribe":{"channel":"named:a"}}"#, r#"{"id":4,"subscribe":{}}"#).await;
+    peer.ask(
+        r#"{"id":4,"subscribe":{"channel":"named:a"}}"#,
+        r#"{"id":4,"subscribe":{}}"#,
+    )
+    .await;
     server.stop().await;
 }
 
@@ -137,12 +177,18 @@ async fn a_token_decides_alone() {
         format!(r#"{{"id":2,"subscribe":{{"channel":"{channel}","token":"{token}"}}}}"#)
     };
     peer.ask(
-        &ask("$a", json!({ "sub": "42", "channel": "$a", "data": { "hello": 1 } })),
+        &ask(
+            "$a",
+            json!({ "sub": "42", "channel": "$a", "data": { "hello": 1 } }),
+        ),
         r#"{"id":2,"subscribe":{"data":{"hello":1}}}"#,
     )
     .await;
     peer.ask(
-        &ask("closed:b", json!({ "sub": "42", "channel": "closed:b", "exp": in_seconds(60) })),
+        &ask(
+            "closed:b",
+            json!({ "sub": "42", "channel": "closed:b", "exp": in_seconds(60) }),
+        ),
         r#"{"id":2,"subscribe":{"expires":true,"ttl":<ttl>}}"#,
     )
     .await;
@@ -152,7 +198,10 @@ async fn a_token_decides_alone() {
     )
     .await;
     peer.ask(
-        &ask("c", json!({ "sub": "42", "channel": "c", "expire_at": in_seconds(-5) })),
+        &ask(
+            "c",
+            json!({ "sub": "42", "channel": "c", "expire_at": in_seconds(-5) }),
+        ),
         r#"{"id":2,"error":{"code":110,"message":"expired"}}"#,
     )
     .await;
@@ -180,18 +229,38 @@ async fn joins_follow_the_reply_and_leaves_the_end() {
     )
     .await;
     let mut two = server.user("2").await;
-    two.ask(r#"{"id":2,"subscribe":{"channel":"room:a"}}"#, r#"{"id":2,"subscribe":{}}"#).await;
-    one.expect(r#"{"push":{"channel":"room:a","join":{"info":{"user":"2","client":"<two>"}}}}"#).await;
-    two.expect(r#"{"push":{"channel":"room:a","join":{"info":{"user":"2","client":"<client>"}}}}"#).await;
+    two.ask(
+        r#"{"id":2,"subscribe":{"channel":"room:a"}}"#,
+        r#"{"id":2,"subscribe":{}}"#,
+    )
+    .await;
+    one.expect(r#"{"push":{"channel":"room:a","join":{"info":{"user":"2","client":"<two>"}}}}"#)
+        .await;
+    two.expect(r#"{"push":{"channel":"room:a","join":{"info":{"user":"2","client":"<client>"}}}}"#)
+        .await;
     assert_eq!(one.name("two"), two.name("client"));
-    two.ask(r#"{"id":3,"presence_stats":{"channel":"room:a"}}"#,
-        r#"{"id":3,"presence_stats":{"num_clients":2,"num_users":2}}"#).await;
-    two.ask(r#"{"id":4,"unsubscribe":{"channel":"room:a"}}"#, r#"{"id":4,"unsubscribe":{}}"#).await;
-    one.expect(r#"{"push":{"channel":"room:a","leave":{"info":{"user":"2","client":"<two>"}}}}"#).await;
-    two.ask(r#"{"id":5,"subscribe":{"channel":"room:a"}}"#, r#"{"id":5,"subscribe":{}}"#).await;
-    one.expect(r#"{"push":{"channel":"room:a","join":{"info":{"user":"2","client":"<two>"}}}}"#).await;
+    two.ask(
+        r#"{"id":3,"presence_stats":{"channel":"room:a"}}"#,
+        r#"{"id":3,"presence_stats":{"num_clients":2,"num_users":2}}"#,
+    )
+    .await;
+    two.ask(
+        r#"{"id":4,"unsubscribe":{"channel":"room:a"}}"#,
+        r#"{"id":4,"unsubscribe":{}}"#,
+    )
+    .await;
+    one.expect(r#"{"push":{"channel":"room:a","leave":{"info":{"user":"2","client":"<two>"}}}}"#)
+        .await;
+    two.ask(
+        r#"{"id":5,"subscribe":{"channel":"room:a"}}"#,
+        r#"{"id":5,"subscribe":{}}"#,
+    )
+    .await;
+    one.expect(r#"{"push":{"channel":"room:a","join":{"info":{"user":"2","client":"<two>"}}}}"#)
+        .await;
     two.close(1000);
-    one.expect(r#"{"push":{"channel":"room:a","leave":{"info":{"user":"2","client":"<two>"}}}}"#).await;
+    one.expect(r#"{"push":{"channel":"room:a","leave":{"info":{"user":"2","client":"<two>"}}}}"#)
+        .await;
     server.stop().await;
 }
 
@@ -209,7 +278,11 @@ async fn wishes_are_honoured_where_allowed() {
         r#"{"id":3,"subscribe":{"epoch":"<epoch>","positioned":true}}"#,
     )
     .await;
-    peer.ask(r#"{"id":4,"subscribe":{"channel":"choice:a"}}"#, r#"{"id":4,"subscribe":{}}"#).await;
+    peer.ask(
+        r#"{"id":4,"subscribe":{"channel":"choice:a"}}"#,
+        r#"{"id":4,"subscribe":{}}"#,
+    )
+    .await;
     peer.ask(
         r#"{"id":5,"subscribe":{"channel":"choice:b","positioned":true}}"#,
         r#"{"id":5,"subscribe":{"epoch":"<epoch b>","positioned":true}}"#,
@@ -221,32 +294,5 @@ async fn wishes_are_honoured_where_allowed() {
     )
     .await;
     assert_eq!(peer.name("epoch").len(), 8);
-    server.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_filter_selects_by_tags() {
-    let server = server().await;
-    let mut peer = server.user("42").await;
-    peer.ask(
-        r#"{"id":2,"subscribe":{"channel":"tags:a","tf":{"op":"and","nodes":[{"cmp":"eq","key":"k","val":"v"},{"cmp":"gt","key":"n","val":"9"}]}}}"#,
-        r#"{"id":2,"subscribe":{}}"#,
-    )
-    .await;
-    for (n, tags) in [
-        (1, json!({})),
-        (2, json!({ "k": "v", "n": "9" })),
-        (3, json!({ "k": "v", "n": "10" })),
-        (4, json!({ "k": "w", "n": "10" })),
-        (5, json!({ "k": "v", "n": "9.5" })),
-    ] {
-        server
-            .api("publish", json!({ "channel": "tags:a", "data": { "n": n }, "tags": tags }))
-            .await;
-    }
-    for n in [3, 5] {
-        let message = peer.message("a publication with the right tags").await;
-        assert!(message.contains(&format!(r#""data":{{"n":{n}}}"#)), "{message}");
-    }
     server.stop().await;
 }

@@ -18,7 +18,10 @@ async fn server() -> TestServer {
 
 async fn connected_for(server: &TestServer, seconds: i64) -> Peer {
     let mut peer = server.websocket().await;
-    peer.bind("token", &token(&json!({ "sub": "42", "exp": in_seconds(seconds) })));
+    peer.bind(
+        "token",
+        &token(&json!({ "sub": "42", "exp": in_seconds(seconds) })),
+    );
     peer.ask(
         r#"{"id":1,"connect":{"token":"<token>"}}"#,
         r#"{"id":1,"connect":{"client":"<client>","version":"<version>","expires":true,"ttl":<ttl>,"ping":25,"pong":true}}"#,
@@ -51,7 +54,11 @@ async fn a_refreshed_connection_goes_on() {
     let ttl: i64 = peer.name("new ttl").parse().unwrap();
     assert!((95..=100).contains(&ttl), "{ttl}");
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-    peer.ask(r#"{"id":3,"subscribe":{"channel":"a"}}"#, r#"{"id":3,"subscribe":{}}"#).await;
+    peer.ask(
+        r#"{"id":3,"subscribe":{"channel":"a"}}"#,
+        r#"{"id":3,"subscribe":{}}"#,
+    )
+    .await;
     server.stop().await;
 }
 
@@ -59,9 +66,14 @@ async fn a_refreshed_connection_goes_on() {
 async fn a_refresh_without_an_end_takes_the_end_away() {
     let server = server().await;
     let mut peer = connected_for(&server, 2).await;
-    peer.ask(&refresh(&json!({ "sub": "42" })), r#"{"id":2,"refresh":{}}"#).await;
+    peer.ask(&refresh(&json!({ "sub": "42" })), r#"{"id":2,"refresh":{}}"#)
+        .await;
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-    peer.ask(r#"{"id":3,"subscribe":{"channel":"a"}}"#, r#"{"id":3,"subscribe":{}}"#).await;
+    peer.ask(
+        r#"{"id":3,"subscribe":{"channel":"a"}}"#,
+        r#"{"id":3,"subscribe":{}}"#,
+    )
+    .await;
     server.stop().await;
 }
 
@@ -69,10 +81,22 @@ async fn a_refresh_without_an_end_takes_the_end_away() {
 async fn refusals_of_a_refresh() {
     let server = server().await;
     for (claims, code, reason) in [
-        (json!({ "sub": "42", "exp": in_seconds(-5) }), 3005, "connection expired"),
-        (json!({ "sub": "43", "exp": in_seconds(100) }), 3500, "invalid token"),
+        (
+            json!({ "sub": "42", "exp": in_seconds(-5) }),
+            3005,
+            "connection expired",
+        ),
+        (
+            json!({ "sub": "43", "exp": in_seconds(100) }),
+            3500,
+            "invalid token",
+        ),
         (json!({ "sub": 42 }), 3500, "invalid token"),
-        (json!({ "sub": "42", "channels": ["a"] }), 3010, "insufficient state"),
+        (
+            json!({ "sub": "42", "channels": ["a"] }),
+            3010,
+            "insufficient state",
+        ),
     ] {
         let mut peer = server.user("42").await;
         peer.provoke(&refresh(&claims), code, reason).await;
@@ -110,7 +134,9 @@ async fn a_subscription_ends_with_its_token() {
     let mut peer = subscribed_for(&server, 2).await;
     peer.expect(r#"{"push":{"channel":"$a","unsubscribe":{"code":2501,"reason":"subscription expired"}}}"#)
         .await;
-    server.until_counts("no subscription", |counts| counts.subscriptions == 0).await;
+    server
+        .until_counts("no subscription", |counts| counts.subscriptions == 0)
+        .await;
     server.stop().await;
 }
 
@@ -119,7 +145,10 @@ async fn a_subscription_is_refreshed() {
     let server = server().await;
     let mut peer = subscribed_for(&server, 2).await;
     let ask = |claims: Value| {
-        format!(r#"{{"id":3,"sub_refresh":{{"channel":"$a","token":"{}"}}}}"#, token(&claims))
+        format!(
+            r#"{{"id":3,"sub_refresh":{{"channel":"$a","token":"{}"}}}}"#,
+            token(&claims)
+        )
     };
     // A token that has ended changes nothing, and the client is asked to try again.
     peer.ask(
@@ -140,10 +169,25 @@ async fn a_subscription_is_refreshed() {
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     server.publish("$a", json!(1)).await;
     peer.expect(r#"{"push":{"channel":"$a","pub":{"data":1}}}"#).await;
-    peer.provoke(&ask(json!({ "sub": "43", "channel": "$a" })), 3500, "invalid token").await;
+    peer.provoke(
+        &ask(json!({ "sub": "43", "channel": "$a" })),
+        3500,
+        "invalid token",
+    )
+    .await;
     let mut peer = subscribed_for(&server, 100).await;
-    peer.provoke(&ask(json!({ "sub": "42", "channel": "$b" })), 3500, "invalid token").await;
+    peer.provoke(
+        &ask(json!({ "sub": "42", "channel": "$b" })),
+        3500,
+        "invalid token",
+    )
+    .await;
     let mut peer = subscribed_for(&server, 100).await;
-    peer.provoke(r#"{"id":3,"sub_refresh":{"channel":"$a","token":"x"}}"#, 3500, "invalid token").await;
+    peer.provoke(
+        r#"{"id":3,"sub_refresh":{"channel":"$a","token":"x"}}"#,
+        3500,
+        "invalid token",
+    )
+    .await;
     server.stop().await;
 }

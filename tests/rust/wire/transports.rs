@@ -12,14 +12,22 @@ async fn server() -> TestServer {
 }
 
 fn connect() -> String {
-    format!(r#"{{"id":1,"connect":{{"token":"{}"}}}}"#, token(&json!({ "sub": "42" })))
+    format!(
+        r#"{{"id":1,"connect":{{"token":"{}"}}}}"#,
+        token(&json!({ "sub": "42" }))
+    )
 }
 
 /// Once connected, every transport says the same.
 async fn converse(server: &TestServer, mut peer: Peer) {
-    peer.ask(r#"{"id":2,"subscribe":{"channel":"a"}}"#, r#"{"id":2,"subscribe":{}}"#).await;
+    peer.ask(
+        r#"{"id":2,"subscribe":{"channel":"a"}}"#,
+        r#"{"id":2,"subscribe":{}}"#,
+    )
+    .await;
     server.publish("a", json!({ "from": "server" })).await;
-    peer.expect(r#"{"push":{"channel":"a","pub":{"data":{"from":"server"}}}}"#).await;
+    peer.expect(r#"{"push":{"channel":"a","pub":{"data":{"from":"server"}}}}"#)
+        .await;
     peer.send("{\"id\":3,\"publish\":{\"channel\":\"a\",\"data\":\"é\"}}\n{\"id\":4,\"unsubscribe\":{\"channel\":\"a\"}}");
     peer.expect_all(&[
         r#"{"push":{"channel":"a","pub":{"data":"é","info":{"user":"42","client":"<client>"}}}}"#,
@@ -27,10 +35,16 @@ async fn converse(server: &TestServer, mut peer: Peer) {
         r#"{"id":4,"unsubscribe":{}}"#,
     ])
     .await;
-    peer.ask(r#"{"id":5,"presence":{"channel":"a"}}"#, r#"{"id":5,"error":{"code":108,"message":"not available"}}"#)
-        .await;
+    peer.ask(
+        r#"{"id":5,"presence":{"channel":"a"}}"#,
+        r#"{"id":5,"error":{"code":108,"message":"not available"}}"#,
+    )
+    .await;
     server
-        .api("disconnect", json!({ "user": "42", "disconnect": { "code": 4000, "reason": "enough" } }))
+        .api(
+            "disconnect",
+            json!({ "user": "42", "disconnect": { "code": 4000, "reason": "enough" } }),
+        )
         .await;
     peer.expect_close(4000, "enough").await;
     server.until_counts("nobody", |counts| counts.clients == 0).await;
@@ -96,7 +110,8 @@ async fn refusals_reach_the_client_over_each() {
     server.until_counts("nobody", |counts| counts.clients == 0).await;
     let mut peer = Peer::webtransport(&server, "").await;
     peer.send(&connect());
-    peer.expect(r#"{"id":1,"connect":{"client":"<client>","version":"<version>","ping":25,"pong":true}}"#).await;
+    peer.expect(r#"{"id":1,"connect":{"client":"<client>","version":"<version>","ping":25,"pong":true}}"#)
+        .await;
     peer.close(0);
     server.until_counts("nobody", |counts| counts.clients == 0).await;
     server.stop().await;
