@@ -38,7 +38,7 @@ fuzz:
 	fuzz/run.sh 5
 
 bench:
-	benches/run.sh
+	$(PYTHON) benches/run.py
 
 lint: $(DIST)
 	$(CARGO) fmt --all --check

@@ -40,7 +40,8 @@ class Server:
         config["http_server"]["development_certificate"]["directory"] = str(directory / "certificate")
         (directory / "config.json").write_text(json.dumps(config))
         self._process = subprocess.Popen(
-            [BINARY, "--config", str(directory / "config.json")],
+            # The port by a flag, because a zero in the file stands for the default port.
+            [BINARY, "--config", str(directory / "config.json"), "--http_server.port", "0"],
             cwd=directory,
             env={"PATH": os.environ["PATH"], "HOME": str(directory)},
             stderr=subprocess.PIPE,

@@ -21,7 +21,8 @@ export async function startServer(change = () => {}) {
   const config = configuration(directory);
   change(config);
   await writeFile(path.join(directory, 'config.json'), JSON.stringify(config, null, 2));
-  const child = spawn(BINARY, ['--config', path.join(directory, 'config.json')], {
+  // By a flag, because a zero in the file stands for the default port.
+  const child = spawn(BINARY, ['--config', path.join(directory, 'config.json'), '--http_server.port', '0'], {
     cwd: directory,
     env: { PATH: process.env.PATH, HOME: directory, ...(process.env.RUST_BACKTRACE && { RUST_BACKTRACE: '1' }) },
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -18,9 +18,21 @@ async fn forged_tokens() {
         token_signed_with("", &claims),
         token_signed_with("guess", &claims),
         format!("{}.{}.", part(r#"{"alg":"none"}"#), part(r#"{"sub":"admin"}"#)),
-        format!("{}.{}.{signature}", part(r#"{"alg":"HS256"}"#), part(r#"{"sub":"root"}"#)),
-        format!("{}.{}.{signature}", part(r#"{"alg":"RS256"}"#), part(r#"{"sub":"admin"}"#)),
-        format!("{}.{}.{signature}", part(r#"{"alg":["HS256"]}"#), part(r#"{"sub":"admin"}"#)),
+        format!(
+            "{}.{}.{signature}",
+            part(r#"{"alg":"HS256"}"#),
+            part(r#"{"sub":"root"}"#)
+        ),
+        format!(
+            "{}.{}.{signature}",
+            part(r#"{"alg":"RS256"}"#),
+            part(r#"{"sub":"admin"}"#)
+        ),
+        format!(
+            "{}.{}.{signature}",
+            part(r#"{"alg":["HS256"]}"#),
+            part(r#"{"sub":"admin"}"#)
+        ),
         format!("{good}x"),
         format!("{good}.{signature}"),
         good[..good.len() - 1].to_owned(),
@@ -55,7 +67,8 @@ async fn expired_tokens() {
     ] {
         let mut peer = victim.server.websocket().await;
         peer.send_raw(&json!({ "id": 1, "connect": { "token": token(&claims) } }).to_string());
-        peer.expect(r#"{"id":1,"error":{"code":109,"message":"token expired"}}"#).await;
+        peer.expect(r#"{"id":1,"error":{"code":109,"message":"token expired"}}"#)
+            .await;
         // Whoever stays without leaving is stale before long.
         peer.expect_close(3502, "stale").await;
     }
@@ -75,7 +88,11 @@ async fn guessed_keys_of_the_server_api() {
         ("X-Nothing", "x"),
     ] {
         let request = Request::post("/api/publish", body).header(name, value);
-        assert_eq!(victim.server.request(request).await.status, 401, "{name}: {value}");
+        assert_eq!(
+            victim.server.request(request).await.status,
+            401,
+            "{name}: {value}"
+        );
     }
     victim.end().await;
 }

@@ -16,7 +16,8 @@ const HEAD: &str = "GET /connection/websocket HTTP/1.1\r\nHost: x\r\nConnection:
 async fn after_upgrade(victim: &Victim, bytes: &[u8]) -> Vec<u8> {
     let mut stream = victim.server.dial().await;
     stream.write_all(HEAD.as_bytes()).await.unwrap();
-    stream.write_all(bytes).await.unwrap();
+    let _ = stream.write_all(bytes).await;
+    let _ = stream.shutdown().await;
     let mut answer = Vec::new();
     let _ = within("the server to close", stream.read_to_end(&mut answer)).await;
     answer
@@ -41,11 +42,23 @@ async fn violations_of_websocket() {
         ("a control frame in fragments", b"\x09\x80\0\0\0\0", 1002),
         ("a control frame too long", b"\x89\xfe\x00\x7e\0\0\0\0", 1002),
         ("a continuation of nothing", b"\x80\x80\0\0\0\0", 1002),
-        ("a message within a message", b"\x01\x81\0\0\0\0{\x81\x80\0\0\0\0", 1002),
+        (
+            "a message within a message",
+            b"\x01\x81\0\0\0\0{\x81\x80\0\0\0\0",
+            1002,
+        ),
         ("a close code that is none", b"\x88\x82\0\0\0\0\x03\xed", 1002),
         ("a close of one byte", b"\x88\x81\0\0\0\0\x03", 1002),
-        ("far too long", b"\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0", 1009),
-        ("a negative length", b"\x81\xff\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0", 1002),
+        (
+            "far too long",
+            b"\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0",
+            1009,
+        ),
+        (
+            "a negative length",
+            b"\x81\xff\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0",
+            1002,
+        ),
     ] {
         let answer = after_upgrade(&victim, bytes).await;
         let close = close_of(&answer);
@@ -62,7 +75,6 @@ async fn violations_of_websocket() {
 async fn noise_after_the_upgrade() {
     let victim = Victim::new(json!({})).await;
     for seed in 0..30 {
-        // Some of it looks like the start of a long frame, for which the server waits until it is stale.
         after_upgrade(&victim, &noise(seed, 300)).await;
     }
     victim.end().await;
@@ -138,11 +150,15 @@ async fn json_that_goes_deep() {
         let text = open.repeat(depth) + "1" + &close.repeat(depth);
         let mut peer = victim.server.user("bad").await;
         // Whether such data is welcome does not matter: the server must not fall over it.
-        peer.send_raw(&format!(r#"{{"id":2,"publish":{{"channel":"a","data":{text}}}}}"#));
+        peer.send_raw(&format!(
+            r#"{{"id":2,"publish":{{"channel":"a","data":{text}}}}}"#
+        ));
         let heard = peer.hear("an answer to deep data").await;
         assert_ne!(heard, Heard::End);
         let mut peer = victim.server.user("bad").await;
-        peer.send_raw(&format!(r#"{{"id":2,"unknown":{text},"subscribe":{{"channel":"a"}}}}"#));
+        peer.send_raw(&format!(
+            r#"{{"id":2,"unknown":{text},"subscribe":{{"channel":"a"}}}}"#
+        ));
         assert_ne!(peer.hear("an answer to deep unknown fields").await, Heard::End);
         let mut peer = victim.server.user("bad").await;
         peer.send_raw(&text);
@@ -154,13 +170,21 @@ async fn json_that_goes_deep() {
 #[tokio::test(flavor = "multi_thread")]
 async fn text_that_is_not_utf8() {
     let victim = Victim::new(json!({})).await;
-    for bytes in [&b"\xff\xfe"[..], b"{\"id\":2,\"subscribe\":{\"channel\":\"\xff\"}}", b"\0", b"\x80"] {
+    for bytes in [
+        &b"\xff\xfe"[..],
+        b"{\"id\":2,\"subscribe\":{\"channel\":\"\xff\"}}",
+        b"\0",
+        b"\x80",
+    ] {
         let mut peer = victim.server.user("bad").await;
         peer.send_bytes(bytes.to_vec());
         let heard = peer.hear("an answer").await;
         let expected = Heard::Close(3501, "bad request".to_owned());
         let refused = br#"{"id":2,"error":{"code":107,"message":"bad request"}}"#.to_vec();
-        assert!(heard == expected || heard == Heard::Frame(refused), "{bytes:?}: {heard:?}");
+        assert!(
+            heard == expected || heard == Heard::Frame(refused),
+            "{bytes:?}: {heard:?}"
+        );
     }
     victim.end().await;
 }
@@ -168,7 +192,10 @@ async fn text_that_is_not_utf8() {
 #[tokio::test(flavor = "multi_thread")]
 async fn anything_may_come_in_a_frame() {
     let victim = Victim::new(json!({})).await;
-    let mut runner = TestRunner::new(Config { cases: 60, ..Config::default() });
+    let mut runner = TestRunner::new(Config {
+        cases: 60,
+        ..Config::default()
+    });
     let strategy = prop_oneof![
         proptest::collection::vec(any::<u8>(), 0..300),
         r#"\{"id":[0-9]{1,2},"(connect|subscribe|publish|history|rpc|send|refresh)":\{("channel":"[a-z]{0,3}")?(,"data":[\[\]{}0-9"]{0,5})?\}\}"#
@@ -191,7 +218,10 @@ async fn anything_may_come_in_a_frame() {
 #[tokio::test(flavor = "multi_thread")]
 async fn too_much_on_each_transport() {
     let victim = Victim::new(json!({})).await;
-    let large = format!(r#"{{"id":2,"publish":{{"channel":"a","data":"{}"}}}}"#, "x".repeat(70_000));
+    let large = format!(
+        r#"{{"id":2,"publish":{{"channel":"a","data":"{}"}}}}"#,
+        "x".repeat(70_000)
+    );
     let mut peer = victim.server.user("bad").await;
     peer.send_raw(&large);
     assert_eq!(peer.hear("the close").await, Heard::Close(1009, String::new()));

@@ -16,9 +16,16 @@ async fn noise_in_place_of_http() {
         let _ = stream.write_all(&noise(seed, length)).await;
         let _ = stream.shutdown().await;
         let mut answer = Vec::new();
-        let _ = within("the end of a connection of noise", stream.read_to_end(&mut answer)).await;
+        let _ = within(
+            "the end of a connection of noise",
+            stream.read_to_end(&mut answer),
+        )
+        .await;
         let answer = String::from_utf8_lossy(&answer);
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{answer}");
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 400"),
+            "{answer}"
+        );
     }
     victim.check().await;
     victim.end().await;
@@ -38,7 +45,10 @@ async fn methods_that_do_not_exist() {
     ] {
         for method in ["BREW", "TRACE", "PATCH", "CONNECT"] {
             let answer = victim.server.request(Request::new(method, path)).await;
-            assert!((400..500).contains(&answer.status) || path == "/health", "{method} {path}: {answer:?}");
+            assert!(
+                (400..500).contains(&answer.status) || path == "/health",
+                "{method} {path}: {answer:?}"
+            );
         }
     }
     victim.end().await;
@@ -49,13 +59,18 @@ async fn heads_that_are_too_large() {
     let victim = Victim::new(json!({})).await;
     for request in [
         Request::get("/health").header("X-Large", &"x".repeat(2_000_000)),
-        (0..5000).fold(Request::get("/health"), |request, n| request.header(&format!("X-{n}"), "x")),
+        (0..5000).fold(Request::get("/health"), |request, n| {
+            request.header(&format!("X-{n}"), "x")
+        }),
     ] {
         let answer = victim.server.request(request).await;
         // The server may close while we still write, and then the answer can get lost.
         assert!(matches!(answer.status, 431 | 0), "{}", answer.status);
     }
-    let answer = victim.server.request(Request::get(&format!("/{}", "x".repeat(100_000)))).await;
+    let answer = victim
+        .server
+        .request(Request::get(&format!("/{}", "x".repeat(100_000))))
+        .await;
     assert!(matches!(answer.status, 404 | 414 | 431 | 0), "{}", answer.status);
     victim.end().await;
 }
@@ -63,7 +78,12 @@ async fn heads_that_are_too_large() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_that_lie_about_their_length() {
     let victim = Victim::new(json!({})).await;
-    for path in ["/connection/http_stream", "/connection/sse", "/emulation", "/api/publish"] {
+    for path in [
+        "/connection/http_stream",
+        "/connection/sse",
+        "/emulation",
+        "/api/publish",
+    ] {
         for head in [
             "Content-Length: 1000\r\n\r\nshort",
             "Content-Length: -1\r\n\r\n",
@@ -109,11 +129,23 @@ async fn noise_as_bodies() {
 #[tokio::test(flavor = "multi_thread")]
 async fn origins_that_are_none() {
     let victim = Victim::new(json!({ "client": { "allowed_origins": ["https://good.example"] } })).await;
-    for origin in ["", "null", "https://", "good.example", "https://good.example:1", "\u{1}", "http://[::1"] {
+    for origin in [
+        "",
+        "null",
+        "https://",
+        "good.example",
+        "https://good.example:1",
+        "\u{1}",
+        "http://[::1",
+    ] {
         let request = Request::websocket("/connection/websocket").header("Origin", origin);
         let status = victim.server.request(request).await.status;
         // An empty header is no origin.
-        let allowed: &[u16] = if origin.is_empty() { &[403, 101] } else { &[403, 400] };
+        let allowed: &[u16] = if origin.is_empty() {
+            &[403, 101]
+        } else {
+            &[403, 400]
+        };
         assert!(allowed.contains(&status), "{origin:?}: {status}");
     }
     victim.end().await;

@@ -40,13 +40,12 @@ async fn handshakes_that_are_never_finished() {
     let victim = Victim::new(json!({})).await;
     // The certificate of the server is not one this client would trust: it gives up half way, without a word
     // because its endpoint is gone.
-    let mut tls = rustls::ClientConfig::builder_with_provider(
-        rustls::crypto::aws_lc_rs::default_provider().into(),
-    )
-    .with_protocol_versions(&[&rustls::version::TLS13])
-    .unwrap()
-    .with_root_certificates(rustls::RootCertStore::empty())
-    .with_no_client_auth();
+    let mut tls =
+        rustls::ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
     tls.alpn_protocols = vec![b"h3".to_vec()];
     let tls = quinn::crypto::rustls::QuicClientConfig::try_from(tls).unwrap();
     let config = quinn::ClientConfig::new(std::sync::Arc::new(tls));
@@ -56,7 +55,10 @@ async fn handshakes_that_are_never_finished() {
             .connect_with(config.clone(), victim.server.address(), "localhost")
             .unwrap();
         let half_way = tokio::time::timeout(std::time::Duration::from_millis(2), connecting).await;
-        assert!(!matches!(half_way, Ok(Ok(_))), "an untrusted certificate was trusted");
+        assert!(
+            !matches!(half_way, Ok(Ok(_))),
+            "an untrusted certificate was trusted"
+        );
         drop(endpoint);
     }
     check_webtransport(&victim).await;
@@ -84,6 +86,18 @@ async fn noise_on_the_stream_of_a_session() {
     victim.end().await;
 }
 
+/// Opens streams in both directions next to the one that counts.
+async fn open_more(session: &web_transport_quinn::Session, pairs: u32) {
+    for _ in 0..pairs {
+        if let Ok((mut send, _recv)) = within("a stream more", session.open_bi()).await {
+            let _ = send.write_all(b"{\"id\":1,\"connect\":{}}\n").await;
+        }
+        if let Ok(mut send) = within("a stream more", session.open_uni()).await {
+            let _ = send.write_all(b"noise").await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_that_nobody_asked_for() {
     let victim = Victim::new(json!({})).await;
@@ -93,27 +107,25 @@ async fn streams_that_nobody_asked_for() {
     let mut head = [0; 9];
     within("the reply", recv.read_exact(&mut head)).await.unwrap();
     assert_eq!(&head, b"{\"id\":1,\"");
-    for _ in 0..200 {
-        if let Ok(Ok((mut send, _))) =
-            tokio::time::timeout(std::time::Duration::from_millis(50), session.open_bi()).await
-        {
-            let _ = send.write_all(b"{\"id\":1,\"connect\":{}}\n").await;
-        }
-        if let Ok(Ok(mut send)) =
-            tokio::time::timeout(std::time::Duration::from_millis(50), session.open_uni()).await
-        {
-            let _ = send.write_all(b"noise").await;
-        }
-    }
-    // The one stream that counts is none the worse.
-    send.write_all(b"{\"id\":2,\"subscribe\":{\"channel\":\"a\"}}\n").await.unwrap();
+    // Some are ignored, and the one that counts is none the worse.
+    open_more(&session, 40).await;
+    send.write_all(b"{\"id\":2,\"subscribe\":{\"channel\":\"a\"}}\n")
+        .await
+        .unwrap();
     let mut heard = String::new();
     while !heard.ends_with("{\"id\":2,\"subscribe\":{}}\n") {
         let mut chunk = vec![0; 1000];
-        let count = within("the reply to subscribe", recv.read(&mut chunk)).await.unwrap().unwrap();
+        let count = within("the reply to subscribe", recv.read(&mut chunk))
+            .await
+            .unwrap()
+            .unwrap();
         heard.push_str(std::str::from_utf8(&chunk[..count]).unwrap());
     }
-    session.close(0, b"");
+    // Too many are not.
+    open_more(&session, 100).await;
+    let closed = within("the end of a session of many streams", session.closed()).await;
+    assert!(closed.to_string().contains("3501"), "{closed}");
+    check_webtransport(&victim).await;
     victim.end().await;
 }
 
@@ -129,7 +141,11 @@ async fn a_flood_of_datagrams() {
             tokio::task::yield_now().await;
         }
     }
-    peer.ask(r#"{"id":2,"subscribe":{"channel":"a"}}"#, r#"{"id":2,"subscribe":{}}"#).await;
+    peer.ask(
+        r#"{"id":2,"subscribe":{"channel":"a"}}"#,
+        r#"{"id":2,"subscribe":{}}"#,
+    )
+    .await;
     session.close(0, b"");
     peer.close(0);
     victim.end().await;

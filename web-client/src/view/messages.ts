@@ -60,7 +60,7 @@ export class Messages implements View {
     apply(this.#state, { 'data-phase': room.phase });
     setText(this.#state, describe(lane));
     show(this.#empty, room.messages.length === 0);
-    setText(this.#empty, `Nothing yet. Publish below, or from a backend, to the channel “${room.channel}”.`);
+    setText(this.#empty, `Nothing yet. Publish here, or from a backend, to the channel “${room.channel}”.`);
     this.#draw(room.messages);
   }
 

@@ -1,0 +1,3 @@
+import { scenario } from '../support/browser-scenario.mjs';
+
+scenario('sse', 'json');

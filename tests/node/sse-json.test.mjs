@@ -1,0 +1,3 @@
+import { scenario } from '../support/node-scenario.mjs';
+
+scenario('sse', 'json');
