@@ -111,7 +111,6 @@ impl Run {
                 self.plain.0 += u64::from(self.phase != Phase::Over);
                 self.offer(0, &self.epoch.clone());
             }
-            1 => {}
             4 | 5 => {
                 if self.phase == Phase::Joined {
                     self.phase = Phase::Read(self.top);

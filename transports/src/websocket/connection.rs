@@ -341,6 +341,10 @@ impl<S: Session> Connection<S> {
     }
 
     fn poll_write_deadline(&mut self, cx: &mut Context<'_>) -> Poll<EndCause> {
+        // A session that has closed holds nothing for a peer that does not read: only the close frame waits.
+        if self.outbox.is_closed() {
+            self.release(EndCause::Delivered);
+        }
         let timeout = self.options.write_timeout;
         let deadline = self
             .write_deadline
@@ -424,11 +428,16 @@ impl<S: Session> Future for Connection<S> {
 
 impl<S: Session> Connection<S> {
     fn finish(&mut self, cause: EndCause) -> Poll<()> {
+        self.release(cause);
+        Poll::Ready(())
+    }
+
+    /// Tells the session once that the connection is over.
+    fn release(&mut self, cause: EndCause) {
         if !self.ended {
             self.ended = true;
             self.session.end(cause);
         }
-        Poll::Ready(())
     }
 }
 
