@@ -16,6 +16,11 @@ RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-
 -Cllvm-args=-sanitizer-coverage-trace-compares" \
     CARGO_TARGET_DIR=target cargo build --locked --release --target "$host" --bins
 
+# Targets that need files write them here.
+TMPDIR=$(mktemp -d)
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
+
 [ $# -gt 0 ] || set -- $(ls fuzz_targets | sed 's/\.rs$//')
 passed=0
 failed=0

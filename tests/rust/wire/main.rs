@@ -24,5 +24,6 @@ mod recovery;
 mod server_side;
 mod slow;
 mod subscribe;
+mod tls;
 mod tokens;
 mod transports;
