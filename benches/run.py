@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -127,12 +128,16 @@ class Tidegate:
             found = re.search(r"serving (.*) endpoints on (\S+):(\d+)", line)
             if found:
                 self.ports["api" if found[1].startswith("api") else "external"] = (found[2], int(found[3]))
+        # A full pipe would stop the server at its next line of log.
+        self.drain = threading.Thread(target=self.process.stderr.read, daemon=True)
+        self.drain.start()
         return self
 
     def __exit__(self, *_):
         self.process.terminate()
-        self.process.stderr.close()
         self.process.wait()
+        self.drain.join()
+        self.process.stderr.close()
         self.folder.cleanup()
 
     def arguments(self):
