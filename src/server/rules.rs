@@ -63,6 +63,13 @@ pub(super) fn settings(config: &Config, node: String) -> Settings {
         recovery_max_publications: client.recovery_max_publication_limit.unwrap_or(usize::MAX),
         include_server_time: client.connect_include_server_time,
         user_id_header: user_id_header(config).ok().flatten(),
+        rpc_namespace_boundary: config.rpc.namespace_boundary.clone(),
+        rpc_namespaces: config
+            .rpc
+            .namespaces
+            .iter()
+            .map(|namespace| namespace.name.clone())
+            .collect(),
         rpc_ping: config.rpc.ping.enabled.then(|| config.rpc.ping.method.clone()),
     }
 }

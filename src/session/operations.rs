@@ -125,22 +125,25 @@ impl Session {
         ticket: Ticket,
         now: Now,
     ) -> Result<(), Refusal> {
-        match &self.context.settings.rpc_ping {
-            Some(method) if *method == request.method => {
-                let body = message::RpcResult::default();
-                self.reply(
-                    ticket,
-                    message::Reply {
-                        rpc: Some(body),
-                        ..message::Reply::default()
-                    },
-                    now,
-                );
-                Ok(())
-            }
-            Some(_) => Err(ErrorCode::METHOD_NOT_FOUND.into()),
-            None => Err(ErrorCode::NOT_AVAILABLE.into()),
+        let settings = &self.context.settings;
+        if settings.rpc_ping.as_ref() == Some(&request.method) {
+            let body = message::RpcResult::default();
+            let reply = message::Reply {
+                rpc: Some(body),
+                ..message::Reply::default()
+            };
+            self.reply(ticket, reply, now);
+            return Ok(());
         }
+        let namespace = request
+            .method
+            .split_once(&settings.rpc_namespace_boundary)
+            .map(|(namespace, _)| namespace);
+        let is_foreign = namespace.is_some_and(|of| !settings.rpc_namespaces.iter().any(|known| known == of));
+        if is_foreign || settings.rpc_ping.is_some() {
+            return Err(ErrorCode::METHOD_NOT_FOUND.into());
+        }
+        Err(ErrorCode::NOT_AVAILABLE.into())
     }
 
     pub(super) fn sub_refresh(

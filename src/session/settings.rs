@@ -84,4 +84,8 @@ pub struct Settings {
     pub user_id_header: Option<HeaderName>,
     /// RPC method that answers with empty data; `None` = off.
     pub rpc_ping: Option<String>,
+    /// What ends the namespace in the name of an RPC method.
+    pub rpc_namespace_boundary: String,
+    /// Namespaces of RPC methods.
+    pub rpc_namespaces: Vec<String>,
 }

@@ -99,7 +99,14 @@ impl Client {
             recovery_max_publications: 300,
             include_server_time: false,
             user_id_header: None,
-            rpc_ping: Some("ping".to_owned()),
+            rpc_ping: config.rpc.ping.enabled.then(|| config.rpc.ping.method.clone()),
+            rpc_namespace_boundary: config.rpc.namespace_boundary.clone(),
+            rpc_namespaces: config
+                .rpc
+                .namespaces
+                .iter()
+                .map(|namespace| namespace.name.clone())
+                .collect(),
         };
         let context = Arc::new(Context {
             settings,
@@ -132,7 +139,7 @@ impl Client {
 
     fn insecure() -> Self {
         Self::new(
-            json!({"client": {"insecure": true}, "channel": {"without_namespace": {
+            json!({"rpc": {"ping": {"enabled": true}}, "client": {"insecure": true}, "channel": {"without_namespace": {
             "history_size": 10, "history_ttl": "60s", "force_recovery": true}}}),
         )
     }
@@ -408,6 +415,20 @@ fn a_lost_publication_is_found_by_the_position_check() {
     let push = r#"{"push":{"channel":"ch","unsubscribe":{"code":2500,"reason":"insufficient state"}}}"#;
     assert!(received.iter().any(|frame| frame == push), "{received:?}");
     assert_eq!(client.hub.counts(), (0, 0));
+}
+
+#[test]
+fn methods_of_unknown_namespaces_are_not_found() {
+    let mut client =
+        Client::new(json!({"client": {"insecure": true}, "rpc": {"namespaces": [{"name": "known"}]}}));
+    client.send(r#"{"id":1,"connect":{}}"#);
+    client.received();
+    client.send(r#"{"id":2,"rpc":{"method":"known:a"}}"#);
+    client.send(r#"{"id":3,"rpc":{"method":"other:a"}}"#);
+    client.expect(&[
+        r#"{"id":2,"error":{"code":108,"message":"not available"}}"#,
+        r#"{"id":3,"error":{"code":104,"message":"method not found"}}"#,
+    ]);
 }
 
 #[test]

@@ -29,7 +29,10 @@ struct Tls {
 
 impl Tls {
     fn new() -> Self {
-        let this = Self { directory: tempfile::tempdir().unwrap(), ca: TestCa::new().unwrap() };
+        let this = Self {
+            directory: tempfile::tempdir().unwrap(),
+            ca: TestCa::new().unwrap(),
+        };
         this.install(&this.ca.server(KeyKind::P256, &["localhost"]).unwrap());
         this
     }
@@ -70,7 +73,9 @@ impl Tls {
         versions: &[&'static rustls::SupportedProtocolVersion],
     ) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.ca.certificate_pem().as_bytes()).unwrap()).unwrap();
+        roots
+            .add(CertificateDer::from_pem_slice(self.ca.certificate_pem().as_bytes()).unwrap())
+            .unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = rustls::ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
@@ -81,14 +86,23 @@ impl Tls {
         config.resumption = rustls::client::Resumption::disabled();
         let stream = TcpStream::connect(server.addresses()[0]).await?;
         let name = ServerName::try_from("localhost").unwrap();
-        within("a TLS handshake", TlsConnector::from(Arc::new(config)).connect(name, stream)).await
+        within(
+            "a TLS handshake",
+            TlsConnector::from(Arc::new(config)).connect(name, stream),
+        )
+        .await
     }
 }
 
 fn load(file: &Path) -> Loaded {
     // In a file a port of 0 stands for the default.
     let flags = vec![("http_server.port".to_owned(), "0".to_owned())];
-    config::load(&Sources { file: Some(file.into()), flags, ..Sources::default() }).unwrap()
+    config::load(&Sources {
+        file: Some(file.into()),
+        flags,
+        ..Sources::default()
+    })
+    .unwrap()
 }
 
 const BOTH: &[&rustls::SupportedProtocolVersion] = rustls::ALL_VERSIONS;
@@ -101,17 +115,29 @@ async fn http2_by_alpn_points_to_http3() {
     let stream = tls.dial(&server, &["h2", "http/1.1"], BOTH).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
     let connection = tokio::spawn(connection);
-    let request =
-        http::Request::get("https://localhost/health").body(Empty::<Bytes>::new()).unwrap();
+    let request = http::Request::get("https://localhost/health")
+        .body(Empty::<Bytes>::new())
+        .unwrap();
     let response = within("an answer", sender.send_request(request)).await.unwrap();
     let port = server.addresses()[0].port();
-    assert_eq!(response.headers()["alt-svc"], format!("h3=\":{port}\"; ma=2592000").as_str());
-    assert_eq!(&response.into_body().collect().await.unwrap().to_bytes()[..], b"{}");
+    assert_eq!(
+        response.headers()["alt-svc"],
+        format!("h3=\":{port}\"; ma=2592000").as_str()
+    );
+    assert_eq!(
+        &response.into_body().collect().await.unwrap().to_bytes()[..],
+        b"{}"
+    );
     server.stop().await.unwrap();
     // GOAWAY ended the connection in order.
-    within("the connection to end", connection).await.unwrap().unwrap();
+    within("the connection to end", connection)
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 #[tokio::test]
@@ -119,11 +145,20 @@ async fn a_websocket_over_tls() {
     let tls = Tls::new();
     let server = Server::start(&tls.load("1.2")).await.unwrap();
     let stream = tls.dial(&server, &["http/1.1"], BOTH).await.unwrap();
-    let (mut socket, _) =
-        tokio_tungstenite::client_async("wss://localhost/connection/websocket", stream).await.unwrap();
-    socket.send(Message::text(r#"{"id":1,"connect":{}}"#)).await.unwrap();
+    let (mut socket, _) = tokio_tungstenite::client_async("wss://localhost/connection/websocket", stream)
+        .await
+        .unwrap();
+    socket
+        .send(Message::text(r#"{"id":1,"connect":{}}"#))
+        .await
+        .unwrap();
     let reply = within("the reply", socket.next()).await.unwrap().unwrap();
-    assert!(reply.to_text().unwrap().starts_with(r#"{"id":1,"connect":{"client":""#));
+    assert!(
+        reply
+            .to_text()
+            .unwrap()
+            .starts_with(r#"{"id":1,"connect":{"client":""#)
+    );
     server.stop().await.unwrap();
 }
 
@@ -141,9 +176,14 @@ async fn a_key_of_another_certificate_is_named() {
     let tls = Tls::new();
     let other = tls.ca.server(KeyKind::P256, &["localhost"]).unwrap();
     fs::write(tls.path("key.pem"), &other.key_pem).unwrap();
-    let Err(error) = Server::start(&tls.load("1.2")).await else { panic!("started") };
+    let Err(error) = Server::start(&tls.load("1.2")).await else {
+        panic!("started")
+    };
     let error = error.to_string();
-    assert!(error.contains("http_server.tls") && error.contains("private key does not match"), "{error}");
+    assert!(
+        error.contains("http_server.tls") && error.contains("private key does not match"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
