@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::routes::{Endpoint, Routes, Service};
-use super::surface::{Surface, path};
+use super::surface::{Surface, folder, path};
 use super::test_page::{self, PageFacts, PageTransports, TestPage};
 use super::tls::{Certificates, Tls};
 use super::{StartError, VERSION};
@@ -289,10 +289,7 @@ impl Assembly<'_> {
             )
         });
         let page = surface.has_page.then(|| {
-            let prefix = match config.test_page.handler_prefix.trim_end_matches('/') {
-                "" => "/".to_owned(),
-                prefix => format!("{prefix}/"),
-            };
+            let prefix = folder(&config.test_page.handler_prefix);
             TestPage {
                 prefix,
                 facts: self.page_facts(&surface, address, is_secure, has_quic),
@@ -375,9 +372,11 @@ fn page_url(config: &Config, address: SocketAddr, is_secure: bool) -> String {
     } else {
         address.ip().to_string()
     };
-    let prefix = config.test_page.handler_prefix.trim_matches('/');
-    let slash = if prefix.is_empty() { "" } else { "/" };
-    format!("{scheme}://{host}:{}/{prefix}{slash}", address.port())
+    format!(
+        "{scheme}://{host}:{}{}",
+        address.port(),
+        folder(&config.test_page.handler_prefix)
+    )
 }
 
 /// The QUIC configuration over a TLS configuration, with our limits.

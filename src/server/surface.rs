@@ -146,6 +146,11 @@ pub(super) fn path(prefix: &str) -> String {
     }
 }
 
+/// The path below which the files of a prefix are: with one slash at its end.
+pub(super) fn folder(prefix: &str) -> String {
+    format!("{}/", prefix.trim_end_matches('/'))
+}
+
 fn websocket_options(config: &Config) -> WebsocketOptions {
     let websocket = &config.websocket;
     let message_size_limit = websocket.message_size_limit;

@@ -75,7 +75,7 @@ impl Session {
         };
         if !connecting.request.token.is_empty() {
             return match rules.tokens.verify_connect(&connecting.request.token, now.unix()) {
-                Verification::Ready(result) => self.connect_token_checked(connecting, result, now),
+                Verification::Ready(result) => self.connect_token_checked(connecting, result),
                 Verification::Pending(wait) => {
                     let wait = Box::pin(async { Answer::ConnectToken(wait.await) });
                     self.connect_call(connecting, Call::Await(wait));
@@ -106,18 +106,8 @@ impl Session {
         &mut self,
         connecting: Connecting,
         result: Result<ConnectToken, TokenError>,
-        _now: Now,
     ) -> Result<(), Refusal> {
-        let token = result.map_err(|error| -> Refusal {
-            match error {
-                TokenError::Expired => ErrorCode::TOKEN_EXPIRED.into(),
-                TokenError::InternalInfo | TokenError::Unavailable => ErrorCode::INTERNAL.into(),
-                TokenError::Invalid(reason) => {
-                    tracing::info!(client = %self.handle.client, error = %reason, "invalid connection token");
-                    Disconnect::INVALID_TOKEN.into()
-                }
-            }
-        })?;
+        let token = result.map_err(|error| self.refuse_token(&error, ErrorCode::TOKEN_EXPIRED.into()))?;
         let rules = self.context.rules.load();
         if token.user.is_empty() && rules.disallow_anonymous_tokens {
             return Err(Disconnect::PERMISSION_DENIED.into());
@@ -132,6 +122,20 @@ impl Session {
         };
         drop(rules);
         self.authenticated(connecting, credentials)
+    }
+
+    /// Why a connection token is no good; only for an expired one connect and refresh differ.
+    fn refuse_token(&self, error: &TokenError, expired: Refusal) -> Refusal {
+        match error {
+            TokenError::Expired => expired,
+            TokenError::InternalInfo | TokenError::Unavailable => ErrorCode::INTERNAL.into(),
+            TokenError::Invalid(reason) => {
+                tracing::info!(
+                    client = %self.handle.client, user = %self.user, error = %reason, "invalid connection token"
+                );
+                Disconnect::INVALID_TOKEN.into()
+            }
+        }
     }
 
     fn authenticated(&mut self, mut connecting: Connecting, credentials: Credentials) -> Result<(), Refusal> {
@@ -254,9 +258,7 @@ impl Session {
         now: Now,
     ) -> Result<(), Refusal> {
         match (connecting.stage, answer) {
-            (Stage::Token, Answer::ConnectToken(result)) => {
-                self.connect_token_checked(*connecting, result, now)
-            }
+            (Stage::Token, Answer::ConnectToken(result)) => self.connect_token_checked(*connecting, result),
             (Stage::Registering, Answer::Registered(true)) => {
                 if connecting.expire_at > 0 && connecting.expire_at <= now.unix() {
                     return Err(ErrorCode::EXPIRED.into());
@@ -350,7 +352,7 @@ impl Session {
             client: self.handle.client.clone(),
             version: settings.version.clone(),
             expires: expire_at > 0,
-            ttl: if expire_at > 0 { ttl(expire_at, now) } else { 0 },
+            ttl: ttl(expire_at, now),
             data: Bytes::new(),
             subs,
             ping: interval.map_or(0, |interval| {
@@ -417,16 +419,7 @@ impl Session {
         result: Result<ConnectToken, TokenError>,
         now: Now,
     ) -> Result<(), Refusal> {
-        let token = result.map_err(|error| -> Refusal {
-            match error {
-                TokenError::Expired => Disconnect::EXPIRED.into(),
-                TokenError::InternalInfo | TokenError::Unavailable => ErrorCode::INTERNAL.into(),
-                TokenError::Invalid(reason) => {
-                    tracing::info!(client = %self.handle.client, user = %self.user, error = %reason, "invalid connection token");
-                    Disconnect::INVALID_TOKEN.into()
-                }
-            }
-        })?;
+        let token = result.map_err(|error| self.refuse_token(&error, Disconnect::EXPIRED.into()))?;
         if token.user != self.user {
             return Err(Disconnect::INVALID_TOKEN.into());
         }
@@ -459,7 +452,7 @@ impl Session {
         self.set_expiry(expire_at, now);
         let body = message::RefreshResult {
             expires: expire_at > 0,
-            ttl: if expire_at > 0 { ttl(expire_at, now) } else { 0 },
+            ttl: ttl(expire_at, now),
             ..message::RefreshResult::default()
         };
         self.reply(

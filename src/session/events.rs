@@ -62,7 +62,7 @@ impl Session {
         self.set_expiry(expire_at, now);
         let body = message::Refresh {
             expires: expire_at > 0,
-            ttl: if expire_at > 0 { ttl(expire_at, now) } else { 0 },
+            ttl: ttl(expire_at, now),
         };
         let push = message::Push {
             refresh: Some(body),

@@ -319,7 +319,7 @@ fn push_reply(push: message::Push) -> message::Reply {
 /// The longest lifetime a client is told (channels-and-auth.md 4.5).
 const MAX_TTL: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Seconds until `expire_at`, as the wire carries them.
+/// Seconds until `expire_at`, as the wire carries them; 0 for a time that is over and for never.
 fn ttl(expire_at: i64, now: Now) -> u32 {
     let left = expire_at
         .saturating_sub(now.unix())

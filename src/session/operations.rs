@@ -238,11 +238,7 @@ impl Session {
         subscription.info = Arc::new(info);
         let body = message::SubRefreshResult {
             expires: token.expire_at > 0,
-            ttl: if token.expire_at > 0 {
-                ttl(token.expire_at, now)
-            } else {
-                0
-            },
+            ttl: ttl(token.expire_at, now),
             items: Vec::new(),
         };
         self.reply(

@@ -9,6 +9,7 @@
 //! queue from which every transport writes. A *frame* is one encoded protocol message without the framing of
 //! its transport: the transport adds newlines, length prefixes, SSE fields or WebSocket headers.
 
+mod delimiter;
 pub mod handshake;
 pub mod http;
 pub mod http3;

@@ -10,8 +10,8 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::sync::oneshot;
 
+use crate::delimiter::put_length;
 use crate::http::BodyError;
-use crate::websocket::varint;
 use crate::{Drained, EndCause, Frame, Outbox};
 
 /// Frames that share one chunk: SDKs decode chunk by chunk, so a batch is never split.
@@ -96,9 +96,7 @@ fn chunk(frames: &[Frame], framing: Framing) -> Bytes {
                 out.put_u8(b'\n');
             }
             Framing::Lengths => {
-                let mut prefix = Vec::with_capacity(5);
-                varint(frame.payload().len(), &mut prefix);
-                out.put_slice(&prefix);
+                put_length(frame.payload().len(), &mut out);
                 out.put_slice(frame.payload());
             }
             Framing::Events => {

@@ -2,6 +2,7 @@
 
 use super::Compression;
 use super::deflate::deflate;
+use crate::delimiter::{length_len, put_length};
 use crate::{Encoding, Frame};
 
 /// Appends one message that carries a batch of frames: JSON joined by newlines, Protobuf each with its length.
@@ -24,7 +25,7 @@ pub(super) fn message(
             0x82,
             frames
                 .iter()
-                .map(|frame| frame.payload().len() + varint_len(frame.payload().len()))
+                .map(|frame| frame.payload().len() + length_len(frame.payload().len()))
                 .sum(),
         ),
     };
@@ -64,7 +65,7 @@ fn payload(frames: &[Frame], encoding: Encoding, out: &mut Vec<u8>) {
         match encoding {
             Encoding::Json if index > 0 => out.push(b'\n'),
             Encoding::Json => {}
-            Encoding::Protobuf => varint(frame.payload().len(), out),
+            Encoding::Protobuf => put_length(frame.payload().len(), out),
         }
         out.extend_from_slice(frame.payload());
     }
@@ -83,20 +84,6 @@ fn header(first: u8, length: usize, out: &mut Vec<u8>) {
             out.extend_from_slice(&(length as u64).to_be_bytes());
         }
     }
-}
-
-/// Appends an unsigned varint (Protobuf length prefix).
-pub(crate) fn varint(mut value: usize, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push((value & 0x7f) as u8);
-}
-
-fn varint_len(value: usize) -> usize {
-    let bits = usize::BITS - value.leading_zeros();
-    (bits.max(1) as usize).div_ceil(7)
 }
 
 #[cfg(test)]
@@ -127,14 +114,5 @@ mod tests {
         let mut out = Vec::new();
         close(3001, &"é".repeat(100), &mut out);
         assert_eq!(out.len(), 2 + 2 + 122);
-    }
-
-    #[test]
-    fn varints() {
-        for value in [0, 1, 127, 128, 16_383, 16_384, 1 << 30] {
-            let mut out = Vec::new();
-            varint(value, &mut out);
-            assert_eq!(out.len(), varint_len(value), "{value}");
-        }
     }
 }

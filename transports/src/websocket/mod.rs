@@ -20,7 +20,6 @@ use crate::http::{Body, ConnectionFacts};
 use crate::{Acceptor, Outbox};
 pub use connection::Connection;
 pub use decode::{Decoder, Event, Step, Violation};
-pub(crate) use encode::varint;
 use handshake::Negotiated;
 
 /// Limits and features of WebSocket connections.

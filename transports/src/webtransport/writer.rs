@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::time::Sleep;
 
+use crate::delimiter::put_length;
 use crate::http3::output::Output;
 use crate::{Close, Drained, Encoding, Frame, Outbox};
 
@@ -137,15 +138,6 @@ fn batch(encoding: Encoding, frames: impl Iterator<Item = Frame>) -> Vec<Bytes> 
         chunks.push(small.freeze());
     }
     chunks
-}
-
-/// A length as Protobuf delimits messages with it.
-fn put_length(mut len: usize, out: &mut BytesMut) {
-    while len > 0x7f {
-        out.put_u8(len as u8 | 0x80);
-        len >>= 7;
-    }
-    out.put_u8(len as u8);
 }
 
 thread_local! {
