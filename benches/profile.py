@@ -33,9 +33,6 @@ CPU = {
     "open": ("loadgen", ["idle", "-n", "15000", "--settle", "0"], 5, False),
     "wt": ("loadgen-wt", ["fanout", "-n", "500", "-m", "300", "--rate", "30"], 8, True),
 }
-# How long a server may take to reach rest after the last connection.
-REST = 4
-
 
 def main() -> int:
     options = arguments()
@@ -74,10 +71,10 @@ def heap_profile(options: argparse.Namespace) -> list[str]:
         for _ in range(2):
             # The first crowd must stay until the second has come to rest.
             crowds.append(load.start(tool, ["idle", "-n", str(count), "--settle", "40"], server))
-            wait_for_rest(server.pid)
+            time.sleep(1)
+            memory.append(load.memory_at_rest(server.pid))
             # The record's clock starts a little later: a moment well inside the rest.
-            moments.append(time.monotonic() - started - REST / 2)
-            memory.append(load.memory_kb(server.pid))
+            moments.append(time.monotonic() - started - load.REST / 2)
         for crowd in crowds:
             crowd.terminate()
             crowd.wait()
@@ -138,18 +135,6 @@ def system_allocator_build() -> pathlib.Path:
     shutil.copy2(paths.SERVER, copy)
     # Cargo only links again what it has compiled: the next build restores the ordinary server.
     return copy
-
-
-def wait_for_rest(pid: int) -> None:
-    """Until memory has not changed for a while."""
-    last, since = load.memory_kb(pid), time.monotonic()
-    deadline = since + 60
-    time.sleep(1)
-    while time.monotonic() < deadline and time.monotonic() - since < REST:
-        time.sleep(0.2)
-        now = load.memory_kb(pid)
-        if now != last:
-            last, since = now, time.monotonic()
 
 
 def wait_until(condition) -> None:

@@ -4,11 +4,16 @@ import json
 import os
 import pathlib
 import subprocess
+import time
 
 from . import paths
 from .servers import Server
 
 TIMEOUT = 300
+
+# A process is at rest when its memory has stayed the same for this long, but for a few pages.
+REST = 4
+PAGES_KB = 128
 
 
 def start(tool: str, arguments: list[str], server: Server) -> subprocess.Popen:
@@ -37,3 +42,15 @@ def memory_kb(pid: int) -> int:
 
 def open_files(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def memory_at_rest(pid: int, patience: float = 45) -> int:
+    """Waits until resident memory no longer changes, at most `patience` seconds, and answers it."""
+    deadline = time.monotonic() + patience
+    last, since = memory_kb(pid), time.monotonic()
+    while time.monotonic() < min(deadline, since + REST):
+        time.sleep(0.2)
+        now = memory_kb(pid)
+        if abs(now - last) > PAGES_KB:
+            last, since = now, time.monotonic()
+    return memory_kb(pid)

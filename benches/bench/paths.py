@@ -28,6 +28,7 @@ def build_server() -> None:
 def build_load_generators() -> None:
     for tool in ("loadgen", "loadgen-wt"):
         cargo("build", "--release", folder=YARDSTICKS / tool, target=TOOLS.parent)
+    cargo("build", "--release", "--locked", folder=BENCHES / "tools", target=TOOLS.parent)
 
 
 def raise_file_limit() -> None:

@@ -50,6 +50,20 @@ class Floor(Server):
         return self
 
 
+class WebTransportFloor(Server):
+    """The yardstick for WebTransport: quinn, constants for HTTP/3, and writes (benches/tools)."""
+
+    def __enter__(self):
+        self.process = subprocess.Popen([paths.TOOLS / "wt-floor"], stdout=subprocess.PIPE, text=True)
+        ports = json.loads(self.process.stdout.readline())
+        self.port, self.api = ports["port"], ports["api"]
+        return self
+
+    def __exit__(self, *outcome):
+        super().__exit__(*outcome)
+        self.process.stdout.close()
+
+
 class Tidegate(Server):
     """The server itself; `tls` also gives it a development certificate, WebTransport, and a plain port for the
     API. `environment` and another `binary` are for profilers."""
