@@ -13,7 +13,7 @@ TOOLS = TARGET / "tools" / "release"
 OUT = TARGET / "bench"
 SERVER = TARGET / "release" / "tidegate"
 
-FILES = 40_000
+FILES = 20_000
 
 
 def cargo(*arguments: str, folder: pathlib.Path = ROOT, target: pathlib.Path = TARGET) -> None:
@@ -25,7 +25,10 @@ def build_server() -> None:
     cargo("build", "--release", "--bin", "tidegate")
 
 
-def build_load_generators() -> None:
+def build() -> None:
+    """The server, the yardsticks, and the kernels."""
+    build_server()
+    cargo("build", "--release", "--package", "tidegate-kernels")
     for tool in ("loadgen", "loadgen-wt"):
         cargo("build", "--release", folder=YARDSTICKS / tool, target=TOOLS.parent)
     cargo("build", "--release", "--locked", folder=BENCHES / "tools", target=TOOLS.parent)

@@ -77,8 +77,9 @@ class Tidegate(Server):
         self.folder = tempfile.TemporaryDirectory()
         path = pathlib.Path(self.folder.name) / "config.json"
         path.write_text(json.dumps(self._configuration()))
+        # In a file, 0 stands for the default port; as a flag it is what it says.
         self.process = subprocess.Popen(
-            [self.binary, "-c", path], stderr=subprocess.PIPE, text=True, env={**os.environ, **self.environment})
+            [self.binary, "-c", path, "--http_server.port", "0"], stderr=subprocess.PIPE, text=True, env={**os.environ, **self.environment})
         wanted = {"external", "api"} if self.tls else {"external"}
         ports, lines = {}, []
         while not wanted <= ports.keys():
