@@ -50,6 +50,27 @@ pub const KINDS: [Kind; 7] = [
     Kind::WebTransport(Encoding::Protobuf),
 ];
 
+/// Those that have a transport of their own.
+pub const SESSIONS: [Kind; 4] = [
+    Kind::WebSocket(Encoding::Json),
+    Kind::WebSocket(Encoding::Protobuf),
+    Kind::WebTransport(Encoding::Json),
+    Kind::WebTransport(Encoding::Protobuf),
+];
+
+/// Those that are answers of HTTP.
+pub const STREAMS: [Kind; 3] = [
+    Kind::HttpStream(Encoding::Json),
+    Kind::HttpStream(Encoding::Protobuf),
+    Kind::Sse,
+];
+
+/// Those that need TLS over TCP.
+pub const SECURE: [Kind; 2] = [
+    Kind::SecureWebSocket(Encoding::Json),
+    Kind::SecureWebSocket(Encoding::Protobuf),
+];
+
 /// How much the network holds for a client that does not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Buffers {
@@ -150,6 +171,11 @@ impl Link {
 
     /// Says commands in one frame.
     pub async fn say(&mut self, commands: &[Command]) {
+        assert!(self.try_say(commands).await, "{:?} ended", self.kind);
+    }
+
+    /// Says commands in one frame, unless the connection has ended.
+    pub async fn try_say(&mut self, commands: &[Command]) -> bool {
         let bytes = self.kind.encode(commands);
         let saying = async {
             match &mut self.source {
@@ -164,11 +190,7 @@ impl Link {
                 Source::Body(_) => unreachable!("a stream has said everything when it opens"),
             }
         };
-        assert!(
-            patiently("the server to read", saying).await,
-            "{:?} ended",
-            self.kind
-        );
+        patiently("the server to read", saying).await
     }
 
     /// The next thing.
@@ -295,7 +317,9 @@ async fn websocket(socket: Socket, encoding: Encoding) -> Source {
         Encoding::Protobuf => "/connection/websocket?format=protobuf",
     };
     let request = format!("ws://localhost{path}").into_client_request().unwrap();
-    let config = WebSocketConfig::default().read_buffer_size(4096);
+    let config = WebSocketConfig::default()
+        .read_buffer_size(4096)
+        .write_buffer_size(0);
     let upgrading = tokio_tungstenite::client_async_with_config(request, socket, Some(config));
     let (socket, _): (_, tungstenite::handshake::client::Response) = upgrading.await.unwrap();
     Source::WebSocket(Box::new(socket))

@@ -10,13 +10,21 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod crowd;
 mod link;
 mod message;
 mod record;
 mod server;
 
 mod acknowledged;
+mod api;
+mod churn;
+mod fairness;
 mod order;
+mod recovery;
+mod shutdown;
+mod slow;
+mod stuck;
 
 use std::time::Duration;
 

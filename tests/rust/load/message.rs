@@ -85,17 +85,22 @@ pub struct Push {
     #[serde(rename = "pub")]
     pub publication: Option<Publication>,
     #[prost(message, optional, tag = "7")]
-    pub unsubscribe: Option<Farewell>,
+    pub unsubscribe: Option<Unsubscribed>,
     #[prost(message, optional, tag = "11")]
-    pub disconnect: Option<Farewell>,
+    pub disconnect: Option<Disconnected>,
 }
 
-/// Why a subscription or a connection ends.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(default)]
-pub struct Farewell {
+pub struct Unsubscribed {
+    #[prost(uint32, tag = "2")]
+    pub code: u32,
+}
+
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(default)]
+pub struct Disconnected {
     #[prost(uint32, tag = "1")]
-    #[serde(default)]
     pub code: u32,
     #[prost(string, tag = "2")]
     pub reason: String,

@@ -1,6 +1,7 @@
 //! The loaded server: a process, and what its API and metrics tell of it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -11,9 +12,9 @@ use tokio::net::TcpStream;
 
 use crate::link::{Buffers, Kind, Link};
 use crate::message::{Item, PADDING};
-use crate::patiently;
 use crate::support::process::ServerProcess;
 use crate::support::{API_KEY, merge};
+use crate::{PATIENCE, patiently};
 
 /// A server that admits anybody to everything, never pings, and lets a connection have many subscriptions.
 pub struct LoadedServer {
@@ -74,19 +75,13 @@ impl LoadedServer {
 
     /// Waits until the server holds what it should.
     pub async fn until_counts(&self, what: &str, condition: impl Fn(&Counts) -> bool) {
-        let mut last = None;
-        let holding = async {
-            loop {
-                let counts = self.counts().await;
-                if condition(&counts) {
-                    return;
-                }
-                last = Some(counts);
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-            }
-        };
-        let waited = tokio::time::timeout(crate::PATIENCE, holding).await;
-        assert!(waited.is_ok(), "waited in vain for {what}: {last:?}");
+        until(what, async || self.counts().await, condition).await;
+    }
+
+    /// Waits until the server has no more files open than that.
+    pub async fn until_open_files(&self, limit: f64) {
+        let files = async || self.metrics().await.open_files();
+        until("sockets to be closed", files, |files| *files <= limit).await;
     }
 
     pub async fn metrics(&self) -> Metrics {
@@ -107,6 +102,23 @@ impl LoadedServer {
     pub async fn stop(self) {
         self.process.stop().await;
     }
+}
+
+/// Looks again and again until it sees what it should.
+async fn until<T: std::fmt::Debug>(what: &str, look: impl AsyncFn() -> T, condition: impl Fn(&T) -> bool) {
+    let mut last = None;
+    let looking = async {
+        loop {
+            let seen = look().await;
+            if condition(&seen) {
+                return;
+            }
+            last = Some(seen);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, looking).await;
+    assert!(waited.is_ok(), "waited in vain for {what}: {last:?}");
 }
 
 /// A connection that asks one thing after another of the server API.
