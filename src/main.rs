@@ -8,6 +8,7 @@ use tidegate::telemetry::log;
 use tidegate::{config, server};
 
 /// Chosen by measurement: see benches/RESULTS.md.
+#[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
