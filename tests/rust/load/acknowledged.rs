@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::link::{Buffers, Encoding, KINDS, Kind, Link};
+use crate::all;
+use crate::kind::{Encoding, KINDS, Kind};
+use crate::link::{Buffers, Link};
 use crate::message::{Command, Item};
 use crate::record::{Pace, Record};
 use crate::server::{Api, LoadedServer};
-use crate::{all, turn};
 
 const CHANNEL: &str = "a";
 const RELAYS: u32 = 4;
@@ -42,7 +43,6 @@ impl Runner {
 /// Several relays at once: in each, the next runner starts when the last was acknowledged.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_acknowledged_publication_stays_ahead() {
-    let _turn = turn().await;
     let server = LoadedServer::start(json!({ "client": { "concurrency": 8 } })).await;
     let mut listening = JoinSet::new();
     for kind in KINDS {

@@ -8,12 +8,13 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::link::{Buffers, Encoding, Heard, Kind, Link};
+use crate::all;
+use crate::kind::{Encoding, Kind};
+use crate::link::{Buffers, Heard, Link};
 use crate::message::{Command, Item, Push};
 use crate::record::{Pace, Record};
 use crate::server::{Api, LoadedServer};
 use crate::support::token;
-use crate::{all, turn};
 
 const BUSY: &str = "busy";
 const PUBLISHERS: u32 = 3;
@@ -122,7 +123,7 @@ async fn leave_and_return(mut link: Link) -> Vec<Vec<Item>> {
             match link.hear().await {
                 Heard::Reply(reply) if reply.id == id => break,
                 Heard::Reply(reply) => {
-                    stayed.push(reply.push.and_then(|push| push.publication).unwrap().item())
+                    stayed.push(reply.push.and_then(|push| push.publication).unwrap().item());
                 }
                 end => panic!("{end:?}"),
             }
@@ -176,7 +177,6 @@ async fn go_about(mut api: Api, mut listener: Link) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_works_while_a_channel_is_saturated() {
-    let _turn = turn().await;
     let server = LoadedServer::start(json!({
         "client": { "queue_max_size": 64 << 20 },
         "websocket": { "write_timeout": "60s" }

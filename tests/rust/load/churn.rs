@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::link::{Encoding, KINDS, Kind, Link};
+use crate::kind::{Encoding, KINDS, Kind};
+use crate::link::Link;
 use crate::message::{Command, Item};
 use crate::record::{Pace, Record};
 use crate::server::{Api, Counts, LoadedServer};

@@ -3,7 +3,8 @@
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::link::{Buffers, Heard, Kind, Link};
+use crate::kind::Kind;
+use crate::link::{Buffers, Heard, Link};
 use crate::message::Item;
 use crate::server::{Api, LoadedServer};
 use crate::{all, patiently};

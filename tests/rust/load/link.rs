@@ -5,9 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::{Buf, BytesMut};
 use futures_util::{SinkExt, StreamExt};
-use prost::Message as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
@@ -17,59 +15,12 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
 use web_transport_quinn::{SessionError, WebTransportError};
 
+use crate::decoder::Decoder;
+use crate::kind::{Encoding, Kind};
 use crate::message::{Command, Publication, Reply, Subscribed};
 use crate::patiently;
 use crate::support::http::{Request, Stream};
 use crate::support::peer::{quic_connection_at, trusting_tls, webtransport_session_at};
-
-/// How a client connects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    WebSocket(Encoding),
-    /// The server must speak TLS.
-    SecureWebSocket(Encoding),
-    HttpStream(Encoding),
-    Sse,
-    WebTransport(Encoding),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    Json,
-    Protobuf,
-}
-
-/// All there is without TLS over TCP.
-pub const KINDS: [Kind; 7] = [
-    Kind::WebSocket(Encoding::Json),
-    Kind::WebSocket(Encoding::Protobuf),
-    Kind::HttpStream(Encoding::Json),
-    Kind::HttpStream(Encoding::Protobuf),
-    Kind::Sse,
-    Kind::WebTransport(Encoding::Json),
-    Kind::WebTransport(Encoding::Protobuf),
-];
-
-/// Those that have a transport of their own.
-pub const SESSIONS: [Kind; 4] = [
-    Kind::WebSocket(Encoding::Json),
-    Kind::WebSocket(Encoding::Protobuf),
-    Kind::WebTransport(Encoding::Json),
-    Kind::WebTransport(Encoding::Protobuf),
-];
-
-/// Those that are answers of HTTP.
-pub const STREAMS: [Kind; 3] = [
-    Kind::HttpStream(Encoding::Json),
-    Kind::HttpStream(Encoding::Protobuf),
-    Kind::Sse,
-];
-
-/// Those that need TLS over TCP.
-pub const SECURE: [Kind; 2] = [
-    Kind::SecureWebSocket(Encoding::Json),
-    Kind::SecureWebSocket(Encoding::Protobuf),
-];
 
 /// How much the network holds for a client that does not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,10 +89,7 @@ impl Link {
             }
         };
         let source = patiently("a connection", opening).await;
-        let decoder = Decoder {
-            framing: kind.framing(),
-            unread: BytesMut::new(),
-        };
+        let decoder = Decoder::new(kind.framing());
         let mut link = Self {
             kind,
             source,
@@ -357,89 +305,5 @@ async fn webtransport(address: SocketAddr, encoding: Encoding, buffers: Buffers)
         send,
         recv,
         chunk: vec![0; 16_384].into(),
-    }
-}
-
-impl Kind {
-    fn encoding(self) -> Encoding {
-        match self {
-            Self::WebSocket(encoding)
-            | Self::SecureWebSocket(encoding)
-            | Self::HttpStream(encoding)
-            | Self::WebTransport(encoding) => encoding,
-            Self::Sse => Encoding::Json,
-        }
-    }
-
-    fn framing(self) -> Framing {
-        match (self, self.encoding()) {
-            (Self::Sse, _) => Framing::Events,
-            (_, Encoding::Json) => Framing::Lines,
-            (_, Encoding::Protobuf) => Framing::Lengths,
-        }
-    }
-
-    fn encode(self, commands: &[Command]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for command in commands {
-            match self.encoding() {
-                Encoding::Json => {
-                    serde_json::to_writer(&mut bytes, command).unwrap();
-                    bytes.push(b'\n');
-                }
-                Encoding::Protobuf => command.encode_length_delimited(&mut bytes).unwrap(),
-            }
-        }
-        bytes
-    }
-}
-
-enum Framing {
-    Lines,
-    Events,
-    Lengths,
-}
-
-/// Replies out of bytes.
-struct Decoder {
-    framing: Framing,
-    unread: BytesMut,
-}
-
-impl Decoder {
-    fn feed(&mut self, bytes: &[u8]) {
-        self.unread.extend_from_slice(bytes);
-    }
-
-    /// A whole message, whose last line has no end of its own.
-    fn feed_message(&mut self, bytes: &[u8]) {
-        self.feed(bytes);
-        if matches!(self.framing, Framing::Lines) {
-            self.feed(b"\n");
-        }
-    }
-
-    fn next(&mut self) -> Option<Reply> {
-        if matches!(self.framing, Framing::Lengths) {
-            let mut ahead = &self.unread[..];
-            let length = prost::decode_length_delimiter(&mut ahead).ok()?;
-            if ahead.len() < length {
-                return None;
-            }
-            let skip = self.unread.len() - ahead.len();
-            self.unread.advance(skip);
-            return Some(Reply::decode(self.unread.split_to(length)).unwrap());
-        }
-        loop {
-            let end = self.unread.iter().position(|byte| *byte == b'\n')?;
-            let line = self.unread.split_to(end + 1);
-            let json = match self.framing {
-                Framing::Events => line.strip_prefix(b"data: "),
-                _ => Some(&line[..]),
-            };
-            if let Some(json) = json {
-                return Some(serde_json::from_slice(json).unwrap());
-            }
-        }
     }
 }

@@ -11,6 +11,8 @@
 mod support;
 
 mod crowd;
+mod decoder;
+mod kind;
 mod link;
 mod message;
 mod record;

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::link::{Buffers, Encoding, KINDS, Kind, Link};
+use crate::all;
+use crate::kind::{Encoding, KINDS, Kind};
+use crate::link::{Buffers, Link};
 use crate::message::{Command, Item, PADDING};
 use crate::record::{Pace, Record};
 use crate::server::{Api, LoadedServer};
-use crate::{all, turn};
 
 /// The last one has a history, and so offsets and positions.
 const CHANNELS: [&str; 3] = ["a", "b", "st:c"];
@@ -96,7 +97,6 @@ async fn visit(address: SocketAddr, kind: Kind, is_over: Arc<AtomicBool>) -> Vec
 }
 
 async fn one_order(concurrency: u32) {
-    let _turn = turn().await;
     let server = server(concurrency).await;
     let address = server.address();
     let mut staying = JoinSet::new();

@@ -8,10 +8,11 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::link::{Buffers, Encoding, Heard, KINDS, Kind, Link};
+use crate::kind::{Encoding, KINDS, Kind};
+use crate::link::{Buffers, Heard, Link};
 use crate::message::{Command, Item, Publication, Subscribed};
 use crate::server::{Api, LoadedServer};
-use crate::{all, patiently, turn};
+use crate::{all, patiently};
 
 const CHANNEL: &str = "st:a";
 /// Kept of the stream: who was away for longer cannot recover.
@@ -165,7 +166,6 @@ async fn publish(mut api: Api, source: u32, published: Arc<watch::Sender<u32>>) 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_offset_is_heard_once_or_is_told_to_be_lost() {
-    let _turn = turn().await;
     let server = LoadedServer::start(json!({ "channel": { "namespaces": [
         { "name": "st", "history_size": KEPT, "history_ttl": "60s", "force_recovery": true }
     ] } }))

@@ -10,7 +10,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use crate::link::{Buffers, Kind, Link};
+use crate::kind::Kind;
+use crate::link::{Buffers, Link};
 use crate::message::{Item, PADDING};
 use crate::support::process::ServerProcess;
 use crate::support::{API_KEY, merge};
@@ -98,7 +99,7 @@ impl LoadedServer {
         self.process.ended().await;
     }
 
-    /// Stops the server, which must have forgotten all clients that left.
+    /// Stops the server, which must end in order and in time.
     pub async fn stop(self) {
         self.process.stop().await;
     }

@@ -7,11 +7,12 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::all;
 use crate::crowd::stuck;
-use crate::link::{Buffers, Encoding, Heard, KINDS, Kind, Link, SESSIONS, STREAMS};
+use crate::kind::{Encoding, KINDS, Kind, SESSIONS, STREAMS};
+use crate::link::{Buffers, Heard, Link};
 use crate::message::{Command, Item, Reply};
 use crate::server::{Api, LoadedServer};
-use crate::{all, turn};
 
 const CHANNEL: &str = "a";
 const EACH: usize = 6;
@@ -94,7 +95,6 @@ async fn read(mut link: Link, progress: watch::Sender<u32>) -> Vec<Item> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_in_the_middle_of_a_burst() {
-    let _turn = turn().await;
     let server = LoadedServer::start(json!({ "client": { "queue_max_size": 64 << 20 } })).await;
     let mut reading = JoinSet::new();
     let (tell, mut progress) = watch::channel(0);
@@ -143,7 +143,6 @@ async fn a_signal_in_the_middle_of_a_burst() {
 
 /// Nobody who does not read holds up the end.
 async fn end_with_stuck_readers(kinds: &[Kind]) {
-    let _turn = turn().await;
     let server = LoadedServer::start(json!({
         "client": { "queue_max_size": 1 << 30 },
         "websocket": { "write_timeout": "60s" }

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use crate::crowd::{Crowd, Ended, leftovers, stuck};
-use crate::link::{Heard, Kind, SECURE, SESSIONS, STREAMS};
+use crate::kind::{Kind, SECURE, SESSIONS, STREAMS};
+use crate::link::Heard;
 use crate::server::LoadedServer;
-use crate::turn;
 
 /// Two publications fill a queue.
 const QUEUE: usize = 60_000;
@@ -18,7 +18,6 @@ const ATTEMPTS: u32 = 5;
 const SLACK: f64 = 48e6;
 
 async fn slow_among_fast(with_tls: bool, kinds: &[Kind]) {
-    let _turn = turn().await;
     let server = LoadedServer::start(json!({
         "http_server": { "tls": { "enabled": with_tls } },
         "client": { "queue_max_size": QUEUE },
@@ -45,7 +44,7 @@ async fn slow_among_fast(with_tls: bool, kinds: &[Kind]) {
             let kind = link.kind;
             match (kind, leftovers(link, first).await) {
                 (Kind::HttpStream(_) | Kind::Sse, end) => {
-                    assert!(matches!(end, Heard::End), "{kind:?}: {end:?}")
+                    assert!(matches!(end, Heard::End), "{kind:?}: {end:?}");
                 }
                 (Kind::WebTransport(_), Heard::Close(3009, _)) if ended.stuck > 0 => {}
                 (_, Heard::Close(3008, reason)) if reason == "slow" => {}

@@ -3,16 +3,15 @@
 use serde_json::json;
 
 use crate::crowd::{Crowd, Ended, leftovers, stuck};
-use crate::link::{Heard, Kind, SECURE, SESSIONS, STREAMS};
+use crate::kind::{Kind, SECURE, SESSIONS, STREAMS};
+use crate::link::Heard;
 use crate::server::LoadedServer;
-use crate::turn;
 
 /// Stuck readers of each kind.
 const EACH: usize = 2;
 
 /// The queue holds whatever comes: only time can tell. Streams and WebTransport have a timeout of one second.
 async fn stuck_among_fast(with_tls: bool, kinds: &[Kind]) {
-    let _turn = turn().await;
     let server = LoadedServer::start(json!({
         "http_server": { "tls": { "enabled": with_tls } },
         "client": { "queue_max_size": 1 << 30 },
