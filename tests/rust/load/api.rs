@@ -240,7 +240,7 @@ async fn the_api_works_while_a_channel_is_saturated() {
     let whole = reference.await.unwrap();
     assert_eq!(whole.len(), published as usize + 1);
     for record in all(staying).await {
-        assert_eq!(record.0[BUSY], whole);
+        assert_eq!(record.items[BUSY], whole);
     }
     for part in sent_away.iter().chain(&left) {
         let Some(first) = part.first() else { continue };

@@ -152,19 +152,17 @@ impl Link {
     /// The reply to a command, which must be no error. What comes before it is heard later.
     pub async fn reply(&mut self, id: u32) -> Reply {
         let already = self.aside.iter().position(|reply| reply.id == id);
-        if let Some(reply) = already.and_then(|index| self.aside.remove(index)) {
-            return reply;
-        }
-        loop {
+        let mut found = already.and_then(|index| self.aside.remove(index));
+        while found.is_none() {
             match self.hear_more().await {
-                Heard::Reply(reply) if reply.id == id => {
-                    assert!(reply.error.is_none(), "{:?}: {reply:?}", self.kind);
-                    return reply;
-                }
+                Heard::Reply(reply) if reply.id == id => found = Some(reply),
                 Heard::Reply(reply) => self.aside.push_back(reply),
                 ended => panic!("{:?}: {ended:?} instead of reply {id}", self.kind),
             }
         }
+        let reply = found.expect("a reply");
+        assert!(reply.error.is_none(), "{:?}: {reply:?}", self.kind);
+        reply
     }
 
     /// The reply to a subscribe command.

@@ -56,5 +56,14 @@ async fn all<T: 'static>(mut tasks: JoinSet<T>) -> Vec<T> {
 /// Tests with thousands of sockets take turns, so that they stay below the usual limit of open files.
 async fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::const_new(());
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let files = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
+    let soft = files.and_then(|line| line.split_whitespace().next()?.parse::<u32>().ok());
+    assert!(
+        soft.is_none_or(|soft| soft >= 4096),
+        "this test needs `ulimit -n 4096`"
+    );
     TURN.lock().await
 }

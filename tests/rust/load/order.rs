@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::all;
-use crate::kind::{Encoding, KINDS, Kind};
+use crate::kind::{KINDS, Kind, SECURE, SESSIONS};
 use crate::link::{Buffers, Link};
 use crate::message::{Command, Item, PADDING};
 use crate::record::{Pace, Record};
@@ -18,12 +18,13 @@ use crate::server::{Api, LoadedServer};
 const CHANNELS: [&str; 3] = ["a", "b", "st:c"];
 const PUBLISHERS: u32 = 4;
 /// Publications of one publisher to one channel.
-const EACH: u32 = 200;
+const EACH: u32 = 180;
 /// Commands or publications sent without waiting for an answer in between.
 const AT_ONCE: usize = 25;
 
-async fn server(concurrency: u32) -> LoadedServer {
+async fn server(with_tls: bool, concurrency: u32) -> LoadedServer {
     LoadedServer::start(json!({
+        "http_server": { "tls": { "enabled": with_tls } },
         "client": { "queue_max_size": 64 << 20, "concurrency": concurrency },
         "websocket": { "write_timeout": "60s" },
         "channel": { "namespaces": [
@@ -96,11 +97,11 @@ async fn visit(address: SocketAddr, kind: Kind, is_over: Arc<AtomicBool>) -> Vec
     }
 }
 
-async fn one_order(concurrency: u32) {
-    let server = server(concurrency).await;
+/// Publishing clients are of the first two kinds.
+async fn one_order(server: LoadedServer, kinds: &[Kind]) {
     let address = server.address();
     let mut staying = JoinSet::new();
-    for kind in KINDS {
+    for &kind in kinds {
         for (pace, buffers) in [(Pace::Fast, Buffers::Usual), (Pace::Slow, Buffers::Small)] {
             let mut link = Link::subscribed(address, kind, buffers, &CHANNELS).await;
             staying.spawn(async move { Record::read(&mut link, pace, CHANNELS.len(), usize::MAX).await });
@@ -108,14 +109,14 @@ async fn one_order(concurrency: u32) {
     }
     let is_over = Arc::new(AtomicBool::new(false));
     let mut visiting = JoinSet::new();
-    for kind in KINDS {
+    for &kind in kinds {
         visiting.spawn(visit(address, kind, is_over.clone()));
     }
     let mut publishing = JoinSet::new();
     publishing.spawn(publish_singly(server.api().await, 0));
     publishing.spawn(publish_in_batches(server.api().await, 1));
-    publishing.spawn(publish_as_client(address, Kind::WebSocket(Encoding::Json), 2));
-    publishing.spawn(publish_as_client(address, Kind::WebSocket(Encoding::Protobuf), 3));
+    publishing.spawn(publish_as_client(address, kinds[0], 2));
+    publishing.spawn(publish_as_client(address, kinds[1], 3));
     all(publishing).await;
     is_over.store(true, Ordering::SeqCst);
     for channel in CHANNELS {
@@ -137,10 +138,17 @@ async fn one_order(concurrency: u32) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_subscribers_hear_one_order() {
-    one_order(0).await;
+    one_order(server(false, 0).await, &KINDS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_subscribers_hear_one_order_where_commands_run_side_by_side() {
-    one_order(8).await;
+    one_order(server(false, 8).await, &KINDS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_subscribers_hear_one_order_over_tls() {
+    let [first, second] = SECURE;
+    let [.., third, fourth] = SESSIONS;
+    one_order(server(true, 0).await, &[first, second, third, fourth]).await;
 }

@@ -8,7 +8,11 @@ use crate::message::{Item, Publication};
 
 /// Publications by channel, as they came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Record(pub BTreeMap<String, Vec<Item>>);
+pub struct Record {
+    pub items: BTreeMap<String, Vec<Item>>,
+    /// The last offset heard, on channels that have offsets.
+    offsets: BTreeMap<String, u64>,
+}
 
 /// How fast a subscriber reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +24,16 @@ pub enum Pace {
 
 impl Record {
     fn add(&mut self, channel: String, publication: &Publication) {
-        self.0.entry(channel).or_default().push(publication.item());
+        if publication.offset > 0
+            && let Some(last) = self.offsets.insert(channel.clone(), publication.offset)
+        {
+            assert_eq!(
+                publication.offset,
+                last + 1,
+                "{channel}: offsets are not continued"
+            );
+        }
+        self.items.entry(channel).or_default().push(publication.item());
     }
 
     /// Reads until the last word on that many channels was heard, or until so many publications were.
@@ -43,9 +56,9 @@ impl Record {
 
     /// Each of the sources was heard from its first to its last number, in order, on each channel; and nothing else.
     pub fn assert_complete(&self, channels: &[&str], sources: u32, numbers: u32) {
-        assert_eq!(self.0.len(), channels.len(), "channels heard");
+        assert_eq!(self.items.len(), channels.len(), "channels heard");
         for channel in channels {
-            let heard = &self.0[*channel];
+            let heard = &self.items[*channel];
             let mut next = vec![0; sources as usize];
             for item in heard.iter().filter(|item| **item != Item::END) {
                 let expected = &mut next[item.source as usize];
@@ -62,8 +75,8 @@ impl Record {
 
     /// What was heard is a part of the whole without a gap.
     pub fn assert_part_of(&self, whole: &Self) {
-        for (channel, part) in &self.0 {
-            let all = &whole.0[channel];
+        for (channel, part) in &self.items {
+            let all = &whole.items[channel];
             let Some(first) = part.first() else { continue };
             let start = all
                 .iter()
