@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use parking_lot::{Mutex, RwLock};
-use tidegate_transports::TransportKind;
+use tidegate_transports::{TransportKind, flush};
 
 use crate::engine::{ClientInfo, Epoch, Publication};
 use encoded::EncodedPublication;
@@ -118,9 +118,11 @@ impl Hub {
             return delivery;
         };
         let mut encoded = EncodedPublication::new(&channel.name, publication, epoch);
-        for subscriber in channel.subscribers.lock().iter() {
-            subscriber.offer(publication, epoch, now_ms, &mut encoded, &mut delivery);
-        }
+        flush::hold(|| {
+            for subscriber in channel.subscribers.lock().iter() {
+                subscriber.offer(publication, epoch, now_ms, &mut encoded, &mut delivery);
+            }
+        });
         delivery
     }
 
@@ -140,9 +142,11 @@ impl Hub {
             return delivery;
         };
         let mut encoded = encoded::EncodedPush::new(&channel.name, info, build);
-        for subscriber in channel.subscribers.lock().iter() {
-            subscriber.offer_push(&mut encoded, &mut delivery);
-        }
+        flush::hold(|| {
+            for subscriber in channel.subscribers.lock().iter() {
+                subscriber.offer_push(&mut encoded, &mut delivery);
+            }
+        });
         delivery
     }
 

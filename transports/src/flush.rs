@@ -12,6 +12,7 @@
 //! The list is first in, first out and holds every connection at most once: one huge channel delays the
 //! subscriber of a small one by at most one write for each connection that is in the list already.
 
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -77,8 +78,36 @@ impl Flusher {
             state.waiting.take()
         };
         if let Some(task) = waiting {
+            wake(task);
+        }
+    }
+}
+
+/// Runs `broadcast`, and wakes the flushers that it gave work only when it is done: one that began at once would
+/// go through its list in pieces and contend for every entry.
+pub fn hold<R>(broadcast: impl FnOnce() -> R) -> R {
+    let outermost = HELD.replace(true);
+    let result = broadcast();
+    if !outermost {
+        HELD.set(false);
+        for task in TO_WAKE.take() {
             task.wake();
         }
+    }
+    result
+}
+
+thread_local! {
+    static HELD: Cell<bool> = const { Cell::new(false) };
+    /// Flushers that [`hold`] still has to wake, at most one entry for each worker.
+    static TO_WAKE: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
+}
+
+fn wake(task: Waker) {
+    if HELD.get() {
+        TO_WAKE.with_borrow_mut(|tasks| tasks.push(task));
+    } else {
+        task.wake();
     }
 }
 
@@ -182,6 +211,25 @@ mod tests {
         }
         done.notified().await;
         assert_eq!(connection.flushed.load(Ordering::Relaxed), 1000);
+    }
+
+    #[tokio::test]
+    async fn a_broadcast_wakes_at_its_end() {
+        let flusher = Flusher::spawn();
+        tokio::task::yield_now().await;
+        let done = Arc::new(Notify::new());
+        let connection = Arc::new(Counter {
+            flushed: AtomicUsize::new(0),
+            all: 2,
+            done: done.clone(),
+        });
+        hold(|| {
+            hold(|| flusher.enter(connection.clone()));
+            assert_eq!(TO_WAKE.with_borrow(Vec::len), 1);
+            flusher.enter(connection.clone());
+        });
+        assert_eq!(TO_WAKE.with_borrow(Vec::len), 0);
+        done.notified().await;
     }
 
     #[tokio::test]

@@ -113,7 +113,7 @@ fn poll_read(stream: &mut NetStream, read: &mut BytesMut, cx: &mut Context<'_>) 
             let bytes = read.split().freeze();
             match parse(&bytes) {
                 Parsed::Handshake(handshake) => {
-                    return Poll::Ready(Some(Begun::Handshake(bytes, Box::new(handshake))));
+                    return Poll::Ready(Some(Begun::Handshake(bytes, handshake)));
                 }
                 parsed => {
                     *read = BytesMut::from(bytes);
@@ -132,7 +132,7 @@ fn may_be_handshake(read: &[u8]) -> bool {
 }
 
 enum Parsed {
-    Handshake(Handshake),
+    Handshake(Box<Handshake>),
     Incomplete,
     Other,
 }
@@ -152,7 +152,7 @@ fn parse(bytes: &Bytes) -> Parsed {
         return Parsed::Other;
     }
     request(bytes, &head).map_or(Parsed::Other, |request| {
-        Parsed::Handshake(Handshake { request, length })
+        Parsed::Handshake(Box::new(Handshake { request, length }))
     })
 }
 
@@ -202,9 +202,10 @@ mod tests {
     fn a_handshake_is_taken_with_what_follows_left_over() {
         let text =
             "GET /c?a=b HTTP/1.1\r\nHost: x\r\nUPGRADE: WebSocket\r\nCookie: a\r\nCookie: b\r\n\r\n\x01\x02";
-        let Parsed::Handshake(Handshake { request, length }) = parsed(text) else {
+        let Parsed::Handshake(handshake) = parsed(text) else {
             panic!("not taken");
         };
+        let Handshake { request, length } = *handshake;
         assert_eq!(text.len() - length, 2);
         assert_eq!(request.uri(), "/c?a=b");
         assert_eq!(request.headers().get_all("cookie").iter().count(), 2);
