@@ -73,7 +73,10 @@ async fn waves_of_connections_leave_nothing_behind() {
     let bystander =
         tokio::spawn(async move { Record::read(&mut bystander, Pace::Fast, 1, usize::MAX).await });
     let is_over = Arc::new(AtomicBool::new(false));
-    let publishing = tokio::spawn(publish(server.api().await, is_over.clone()));
+    let mut api = server.api().await;
+    // Its connection is accepted, and counts among the open files, when it has been answered.
+    api.call("info", json!({})).await;
+    let publishing = tokio::spawn(publish(api, is_over.clone()));
     let alone = Counts {
         clients: 1,
         users: 1,

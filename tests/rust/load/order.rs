@@ -18,7 +18,7 @@ use crate::server::{Api, LoadedServer};
 const CHANNELS: [&str; 3] = ["a", "b", "st:c"];
 const PUBLISHERS: u32 = 4;
 /// Publications of one publisher to one channel.
-const EACH: u32 = 180;
+const EACH: u32 = 400;
 /// Commands or publications sent without waiting for an answer in between.
 const AT_ONCE: usize = 25;
 
