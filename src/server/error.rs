@@ -40,6 +40,9 @@ pub enum StartError {
         /// Why.
         error: String,
     },
+    /// Threads or their runtimes.
+    #[error("error starting worker threads: {0}")]
+    Workers(io::Error),
     /// The client for key sets.
     #[error("error preparing HTTP client for JWKS: {0}")]
     KeySource(rustls::Error),

@@ -1,6 +1,6 @@
 //! Sockets and what listens on them (configuration.md 4.1, 4.6).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tidegate_transports::quic;
 use tidegate_transports::streaming::EmulationRegistry;
 use tidegate_transports::tcp::{self, TcpOptions};
 use tidegate_transports::webtransport::WebTransportOptions;
-use tokio::net::TcpListener;
+use tidegate_transports::workers::Workers;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -34,16 +34,17 @@ const EMULATION_SWEEP: Duration = Duration::from_secs(1);
 
 /// Bound sockets: everything that can fail for a taken port has happened.
 pub(super) struct Sockets {
-    external: TcpListener,
-    internal: Option<TcpListener>,
+    external: Vec<TcpListener>,
+    internal: Option<Vec<TcpListener>>,
     quic: Option<UdpSocket>,
     external_address: SocketAddr,
     internal_address: Option<SocketAddr>,
 }
 
 impl Sockets {
-    /// Binds what the configuration names. QUIC takes the UDP port of the external TCP port's number.
-    pub(super) async fn bind(config: &Config) -> Result<Self, StartError> {
+    /// Binds what the configuration names, once for each worker. QUIC takes the UDP port of the external TCP
+    /// port's number.
+    pub(super) fn bind(config: &Config, workers: usize) -> Result<Self, StartError> {
         let http = &config.http_server;
         let external_name = (http.address.as_str(), http.port);
         let internal_host = if http.internal_address.is_empty() {
@@ -56,7 +57,7 @@ impl Sockets {
             port => port.parse().map_err(|_| StartError::Address(port.to_owned()))?,
         };
         let internal_name = (internal_host, internal_port);
-        let (external, external_address) = bind_tcp(external_name)?;
+        let (external, external_address) = bind_tcp(external_name, workers)?;
         let quic = if http.http3.enabled {
             let bound = quic::bind(external_address);
             Some(bound.map_err(|error| StartError::Bind {
@@ -69,7 +70,7 @@ impl Sockets {
         let (internal, internal_address) = if internal_name == external_name {
             (None, None)
         } else {
-            let (listener, address) = bind_tcp(internal_name)?;
+            let (listener, address) = bind_tcp(internal_name, workers)?;
             (Some(listener), Some(address))
         };
         Ok(Self {
@@ -87,7 +88,7 @@ impl Sockets {
     }
 }
 
-fn bind_tcp((host, port): (&str, u16)) -> Result<(TcpListener, SocketAddr), StartError> {
+fn bind_tcp((host, port): (&str, u16), workers: usize) -> Result<(Vec<TcpListener>, SocketAddr), StartError> {
     let candidates: Vec<SocketAddr> = if host.is_empty() {
         // All interfaces: IPv6 accepts IPv4 as well, where there is IPv6.
         vec![
@@ -103,35 +104,54 @@ fn bind_tcp((host, port): (&str, u16)) -> Result<(TcpListener, SocketAddr), Star
     };
     let mut failure = StartError::Address(format!("{host}:{port}"));
     for address in candidates {
-        match listen(address) {
-            Ok(listener) => {
-                let bound = listener
-                    .local_addr()
-                    .map_err(|error| StartError::Bind { address, error })?;
-                return Ok((listener, bound));
-            }
+        match listen_all(address, workers) {
+            Ok(bound) => return Ok(bound),
             Err(error) => failure = StartError::Bind { address, error },
         }
     }
     Err(failure)
 }
 
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+/// One listening socket for each worker, all on one address: the kernel spreads connections over them.
+fn listen_all(address: SocketAddr, workers: usize) -> std::io::Result<(Vec<TcpListener>, SocketAddr)> {
+    if address.port() != 0 {
+        // Sockets that share a port would share it with a second server started by mistake, too: ask first
+        // whether anybody has it.
+        bind(address, false)?;
+    }
+    let first = bind(address, true)?;
+    let bound: SocketAddr = first
+        .local_addr()?
+        .as_socket()
+        .ok_or(std::io::ErrorKind::AddrNotAvailable)?;
+    let mut listeners = vec![first];
+    for _ in 1..workers {
+        listeners.push(bind(bound, true)?);
+    }
+    let listeners = listeners.into_iter().map(|socket| {
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    });
+    Ok((listeners.collect::<std::io::Result<_>>()?, bound))
+}
+
+fn bind(address: SocketAddr, shared: bool) -> std::io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() && address.ip().is_unspecified() {
         socket.set_only_v6(false)?;
     }
     // A restarted server must not wait for old connections to be forgotten.
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    Ok(socket)
 }
 
 /// Running listeners.
 pub(super) struct Listeners {
     tasks: JoinSet<()>,
+    workers: Arc<Workers>,
     addresses: Vec<SocketAddr>,
     page_url: Option<String>,
     certificates: Certificates,
@@ -142,6 +162,7 @@ impl Listeners {
     pub(super) fn open(
         config: &Config,
         sockets: Sockets,
+        workers: Workers,
         node: &Arc<Node>,
         acceptor: &Arc<NodeAcceptor>,
         stop: &CancellationToken,
@@ -160,6 +181,7 @@ impl Listeners {
         };
         let mut listeners = Self {
             tasks: JoinSet::new(),
+            workers: Arc::new(workers),
             addresses: Vec::new(),
             page_url: None,
             certificates: Certificates::default(),
@@ -167,13 +189,13 @@ impl Listeners {
         let mut external = Surface::external(config, node);
         let internal = Surface::internal(config, node);
         match (sockets.internal, sockets.internal_address) {
-            (Some(listener), Some(address)) => {
+            (Some(sockets), Some(address)) => {
                 if !internal.is_empty() {
                     let options = TcpOptions {
                         tls: tls.internal.clone(),
                         h2c: false,
                     };
-                    listeners.serve_tcp(&assembly, listener, address, internal, options, None);
+                    listeners.serve_tcp(&assembly, sockets, address, internal, options, None);
                 }
             }
             _ => external = external.merge(internal),
@@ -220,7 +242,7 @@ impl Listeners {
     fn serve_tcp(
         &mut self,
         assembly: &Assembly<'_>,
-        listener: TcpListener,
+        listeners: Vec<TcpListener>,
         address: SocketAddr,
         surface: Surface,
         options: TcpOptions,
@@ -254,8 +276,9 @@ impl Listeners {
                 Err(error) => tracing::error!(%error, "error starting QUIC endpoint"),
             }
         }
+        let (workers, stop) = (self.workers.clone(), assembly.stop.clone());
         self.tasks
-            .spawn(tcp::serve(listener, options, service, assembly.stop.clone()));
+            .spawn(async move { tcp::serve(listeners, &workers, options, service, stop).await });
     }
 }
 

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use http::Response;
 use tidegate_transports::http::Body;
+use tidegate_transports::workers::Workers;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -73,7 +74,8 @@ impl Server {
                 "usage of allowed_origins * is discouraged for security reasons, consider setting exact list of origins"
             );
         }
-        let sockets = listeners::Sockets::bind(config).await?;
+        let workers = Workers::start().map_err(StartError::Workers)?;
+        let sockets = listeners::Sockets::bind(config, workers.handles().len())?;
         let id = Uuid::new_v4().to_string();
         let settings = rules::settings(config, id.clone());
         let metrics = Arc::new(Metrics::new(VERSION));
@@ -108,7 +110,7 @@ impl Server {
         let stop = CancellationToken::new();
         let mut background = JoinSet::new();
         background.spawn(sweep(broker, presence));
-        let listeners = Listeners::open(config, sockets, &node, &acceptor, &stop, &mut background)?;
+        let listeners = Listeners::open(config, sockets, workers, &node, &acceptor, &stop, &mut background)?;
         log_warnings(loaded);
         Ok(Self {
             node,

@@ -77,14 +77,14 @@ impl Session {
     pub(super) fn process(&mut self, now: Now) {
         while self.phase != Phase::Closed && self.pending_commands() < self.context.settings.concurrency {
             let command = match self.stalled.take() {
-                Some(command) => command,
+                Some(command) => *command,
                 None => match self.next_command() {
                     Some(command) => command,
                     None => return,
                 },
             };
             if self.must_wait(&command) {
-                self.stalled = Some(command);
+                self.stalled = Some(Box::new(command));
                 return;
             }
             self.start(command, now);

@@ -375,7 +375,7 @@ impl Session {
 
     fn connect_call(&mut self, connecting: Connecting, call: Call) {
         let call = self.call(call);
-        self.pending.push(Pending {
+        self.expect(Pending {
             call,
             channel: None,
             then: Continuation::Connect(Box::new(connecting)),
@@ -396,7 +396,7 @@ impl Session {
             Verification::Ready(result) => self.refresh_token_checked(ticket, result, now),
             Verification::Pending(wait) => {
                 let call = self.call(Call::Await(Box::pin(async { Answer::ConnectToken(wait.await) })));
-                self.pending.push(Pending {
+                self.expect(Pending {
                     call,
                     channel: None,
                     then: Continuation::Refresh(ticket),
@@ -442,7 +442,7 @@ impl Session {
         let adds = token
             .subs
             .keys()
-            .any(|channel| !self.subscriptions.contains_key(channel.as_str()));
+            .any(|channel| !self.subscriptions.contains(channel));
         if lacks || adds {
             return Err(Disconnect::INSUFFICIENT_STATE.into());
         }

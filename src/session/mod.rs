@@ -25,6 +25,7 @@ mod recovery;
 mod settings;
 mod subscribe;
 mod subscription;
+mod table;
 mod timers;
 
 #[cfg(test)]
@@ -35,7 +36,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hashbrown::HashMap;
 use tidegate_transports::{EndCause, InputFault, Pushed};
 
 use crate::hub::Handle;
@@ -45,7 +45,7 @@ pub use call::{Answer, Attach, Call, CallId, Detach};
 use command::Pending;
 pub(crate) use operations::retention;
 pub use settings::{Context, Personal, Rules, Settings};
-use subscription::Subscription;
+use table::Subscriptions;
 use timers::Timers;
 
 /// The time, as a session is told it.
@@ -86,11 +86,11 @@ pub struct Session {
     jitter: f64,
     user: String,
     conn_info: Bytes,
-    subscriptions: HashMap<Arc<str>, Subscription>,
+    subscriptions: Subscriptions,
     /// The frame being read.
     incoming: Option<Commands>,
     /// A command that waits for another one on its channel.
-    stalled: Option<message::Command>,
+    stalled: Option<Box<message::Command>>,
     pending: Vec<Pending>,
     calls: VecDeque<(CallId, Call)>,
     next_call: u32,
@@ -127,7 +127,7 @@ impl Session {
             jitter,
             user: String::new(),
             conn_info: Bytes::new(),
-            subscriptions: HashMap::new(),
+            subscriptions: Subscriptions::default(),
             incoming: None,
             stalled: None,
             pending: Vec::new(),
@@ -168,6 +168,10 @@ impl Session {
             return;
         };
         let pending = self.pending.swap_remove(index);
+        if self.pending.is_empty() {
+            // An idle session keeps no queues.
+            self.pending = Vec::new();
+        }
         if self.phase == Phase::Closed {
             self.abandon(pending, &answer);
             return;
@@ -185,7 +189,11 @@ impl Session {
 
     /// The next call for the node, if any. Background calls may be dropped with the session; [`Detach`] must not.
     pub fn poll_call(&mut self) -> Option<(CallId, Call)> {
-        self.calls.pop_front()
+        let call = self.calls.pop_front();
+        if self.calls.is_empty() {
+            self.calls = VecDeque::new();
+        }
+        call
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
@@ -237,7 +245,7 @@ impl Session {
         self.incoming = None;
         self.stalled = None;
         let subscriptions = std::mem::take(&mut self.subscriptions);
-        for (channel, subscription) in subscriptions {
+        for (channel, subscription) in subscriptions.into_entries() {
             self.leave(channel, subscription);
         }
         self.handle.mailbox.close();
@@ -278,8 +286,19 @@ impl Session {
     fn call(&mut self, call: Call) -> CallId {
         self.next_call = self.next_call.wrapping_add(1);
         let id = CallId(self.next_call);
+        if self.calls.is_empty() {
+            self.calls = VecDeque::with_capacity(1);
+        }
         self.calls.push_back((id, call));
         id
+    }
+
+    /// Remembers what to do with the answer to a call.
+    fn expect(&mut self, pending: Pending) {
+        if self.pending.is_empty() {
+            self.pending = Vec::with_capacity(1);
+        }
+        self.pending.push(pending);
     }
 
     /// Queues a message; a full queue or a payload that the encoding cannot carry closes the session.

@@ -25,7 +25,7 @@ impl Session {
         let query = PublishQuery {
             channel,
             user: &self.user,
-            subscribed: self.subscriptions.contains_key(channel),
+            subscribed: self.subscriptions.contains(channel),
             data: &request.data,
         };
         if request.r#type != REGULAR {
@@ -154,7 +154,7 @@ impl Session {
     ) -> Result<(), Refusal> {
         let channel = request.channel.as_str();
         self.require_channel(channel, "sub refresh")?;
-        let Some((channel, subscription)) = self.subscriptions.get_key_value(channel) else {
+        let Some((channel, subscription)) = self.subscriptions.entry(channel) else {
             return Err(ErrorCode::PERMISSION_DENIED.into());
         };
         if subscription.server_side {
@@ -175,7 +175,7 @@ impl Session {
                     Answer::SubscribeToken(wait.await)
                 })));
                 let then = Continuation::SubRefresh(ticket, channel.clone());
-                self.pending.push(Pending {
+                self.expect(Pending {
                     call,
                     channel: Some(channel),
                     then,
@@ -331,7 +331,7 @@ impl Session {
         ReadQuery {
             channel,
             user: &self.user,
-            subscribed: self.subscriptions.contains_key(channel),
+            subscribed: self.subscriptions.contains(channel),
         }
     }
 
@@ -352,7 +352,7 @@ impl Session {
 
     fn reply_with(&mut self, ticket: Ticket, channel: Option<Arc<str>>, call: Call) {
         let call = self.call(call);
-        self.pending.push(Pending {
+        self.expect(Pending {
             call,
             channel,
             then: Continuation::Reply(ticket),

@@ -118,7 +118,7 @@ impl Session {
             .channels
             .check_length(channel)
             .map_err(|denial| self.deny(channel, denial))?;
-        if self.subscriptions.contains_key(channel) {
+        if self.subscriptions.contains(channel) {
             tracing::info!(client = %self.handle.client, user = %self.user, channel, "client already subscribed on channel");
             return Err(ErrorCode::ALREADY_SUBSCRIBED.into());
         }
@@ -186,7 +186,7 @@ impl Session {
                     done: None,
                 };
                 let then = Continuation::Subscribe(Box::new(subscribing));
-                self.pending.push(Pending {
+                self.expect(Pending {
                     call,
                     channel: Some(channel),
                     then,
@@ -282,7 +282,7 @@ impl Session {
             done: None,
         };
         let then = Continuation::Subscribe(Box::new(subscribing));
-        self.pending.push(Pending {
+        self.expect(Pending {
             call,
             channel: Some(channel),
             then,
@@ -298,7 +298,7 @@ impl Session {
         since: Option<Since>,
         done: oneshot::Sender<()>,
     ) {
-        let is_known = self.subscriptions.contains_key(&channel);
+        let is_known = self.subscriptions.contains(&channel);
         if !is_known
             && self
                 .context
@@ -313,7 +313,7 @@ impl Session {
         let Ok(namespace) = rules.channels.resolve(&channel) else {
             return;
         };
-        if let Some(old) = self.subscriptions.remove(&channel) {
+        if let Some((_, old)) = self.subscriptions.remove(&channel) {
             self.leave(channel.clone(), old);
         }
         let attaching = self.prepare(channel.clone(), grant, namespace, since);
@@ -326,7 +326,7 @@ impl Session {
             done: Some(done),
         };
         let then = Continuation::Subscribe(Box::new(subscribing));
-        self.pending.push(Pending {
+        self.expect(Pending {
             call,
             channel: Some(channel),
             then,
@@ -539,7 +539,7 @@ impl Session {
             tracing::info!(client = %self.handle.client, user = %self.user, "channel required for unsubscribe");
             return Err(Disconnect::BAD_REQUEST.into());
         }
-        if let Some((channel, subscription)) = self.subscriptions.remove_entry(request.channel.as_str()) {
+        if let Some((channel, subscription)) = self.subscriptions.remove(&request.channel) {
             self.leave(channel, subscription);
         }
         let body = message::UnsubscribeResult::default();

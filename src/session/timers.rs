@@ -162,7 +162,7 @@ impl Session {
         let delay = i64::try_from(self.context.settings.position_check_delay.as_millis()).unwrap_or(i64::MAX);
         let mut captured = Vec::new();
         let mut tops = Vec::new();
-        for (channel, subscription) in &self.subscriptions {
+        for (channel, subscription) in self.subscriptions.iter() {
             if let Some((position, checked_ms)) = subscription.subscriber.position()
                 && now.unix_ms.saturating_sub(checked_ms) > delay
             {
@@ -172,7 +172,7 @@ impl Session {
         }
         if !tops.is_empty() {
             let call = self.call(Call::Tops(tops));
-            self.pending.push(Pending {
+            self.expect(Pending {
                 call,
                 channel: None,
                 then: Continuation::PositionCheck(captured),
@@ -227,8 +227,8 @@ impl Session {
     }
 
     pub(super) fn unsubscribe_with_push(&mut self, channel: &Arc<str>, unsubscribe: &Unsubscribe) {
-        if let Some(subscription) = self.subscriptions.remove(channel) {
-            self.leave(channel.clone(), subscription);
+        if let Some((channel, subscription)) = self.subscriptions.remove(channel) {
+            self.leave(channel, subscription);
         }
         let body = message::Unsubscribe {
             code: unsubscribe.code,

@@ -10,6 +10,7 @@
 //! its transport: the transport adds newlines, length prefixes, SSE fields or WebSocket headers.
 
 mod delimiter;
+pub mod flush;
 pub mod handshake;
 pub mod http;
 pub mod http3;
@@ -21,6 +22,7 @@ pub mod streaming;
 pub mod tcp;
 pub mod websocket;
 pub mod webtransport;
+pub mod workers;
 
 pub use handshake::{Encoding, Handshake, TlsFacts, TransportKind};
 pub use outbox::{Close, Drained, Frame, Outbox, Pushed};

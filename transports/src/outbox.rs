@@ -4,12 +4,14 @@
 //! one accepted; the session then closes with *slow* (3008) and the queue is dropped. Other connections are not
 //! affected, and nothing waits for a slow reader.
 
+mod queue;
+
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use queue::FrameQueue;
 
 /// One encoded protocol message without transport framing. Cloning shares the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +83,7 @@ pub struct Outbox {
 
 #[derive(Debug, Default)]
 struct State {
-    queue: VecDeque<Frame>,
+    queue: FrameQueue,
     bytes: usize,
     overflowed: bool,
     close: Option<Close>,
@@ -108,7 +110,7 @@ impl Outbox {
                 return Pushed::Closed;
             }
             state.bytes += frame.payload.len();
-            state.queue.push_back(frame);
+            state.queue.push(frame);
             if self.limit.is_some_and(|limit| state.bytes > limit) {
                 state.overflowed = true;
                 return Pushed::Overflow;
@@ -132,7 +134,7 @@ impl Outbox {
     }
 
     fn shut(&self, close: Close, drop_queue: bool) {
-        let mut dropped = VecDeque::new();
+        let mut dropped = FrameQueue::default();
         let waker = {
             let mut state = self.state.lock();
             if state.close.is_some() {
@@ -187,19 +189,14 @@ impl Outbox {
             }
             return Poll::Pending;
         }
-        let count = state.queue.len().min(max);
         let mut bytes = 0;
-        into.extend(
-            state
-                .queue
-                .drain(..count)
-                .inspect(|frame| bytes += frame.payload.len()),
-        );
+        for _ in 0..max {
+            let Some(frame) = state.queue.pop() else { break };
+            bytes += frame.payload.len();
+            into.push(frame);
+        }
         state.bytes -= bytes;
         state.drains = state.drains.wrapping_add(1);
-        if state.queue.is_empty() {
-            state.queue = VecDeque::new();
-        }
         Poll::Ready(Drained::Frames)
     }
 }

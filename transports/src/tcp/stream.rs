@@ -1,9 +1,11 @@
 //! A TCP connection with or without TLS.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::{Buf, Bytes};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -15,6 +17,20 @@ pub enum NetStream {
     Plain(TcpStream),
     /// TLS over TCP; boxed, so that plain connections stay small.
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl NetStream {
+    /// Writes without asking the reactor first whether the socket takes bytes: it nearly always does, and the
+    /// question costs a look at memory that nothing else needs. Pending registers the task as a write does.
+    pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if let Self::Plain(stream) = self {
+            match SockRef::from(&*stream).send(buf) {
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                sent => return Poll::Ready(sent),
+            }
+        }
+        Pin::new(self).poll_write(cx, buf)
+    }
 }
 
 impl AsyncRead for NetStream {
@@ -65,5 +81,69 @@ impl AsyncWrite for NetStream {
 
     fn is_write_vectored(&self) -> bool {
         matches!(self, Self::Plain(_))
+    }
+}
+
+/// A connection of which some bytes were read already: they are read again.
+#[derive(Debug)]
+pub(crate) struct Rewound {
+    stream: NetStream,
+    early: Bytes,
+}
+
+impl Rewound {
+    pub(crate) fn new(stream: NetStream, early: Bytes) -> Self {
+        Self { stream, early }
+    }
+
+    /// The connection, and what was not read again.
+    pub(crate) fn into_parts(self) -> (NetStream, Bytes) {
+        (self.stream, self.early)
+    }
+}
+
+impl AsyncRead for Rewound {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.early.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buf);
+        }
+        let length = self.early.len().min(buf.remaining());
+        buf.put_slice(self.early.get(..length).unwrap_or_default());
+        self.early.advance(length);
+        if self.early.is_empty() {
+            // Let go of the allocation.
+            self.early = Bytes::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Rewound {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 }

@@ -1,467 +1,117 @@
-//! One WebSocket connection: a hand-sized future that owns the raw stream and its session.
+//! A WebSocket connection as a worker sees it: a task that reads, and an entry in the flusher's list that writes.
 //!
-//! ```text
-//!  Open ──(session closed its outbox, or violation)──> Closing ──(peer's close, 5 s)──> done
-//!   └───────(peer closed, write timeout, I/O error)────────────────────────────────────> done
-//! ```
+//! Both work on one [`Link`] behind a lock that nobody waits for: task and flusher run on the same worker. The
+//! outbox wakes the flusher, everything else wakes the task.
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::task::{Context, Poll, Wake, Waker};
 
-use bytes::{Buf, Bytes, BytesMut};
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
+use parking_lot::Mutex;
 
-use super::decode::{Decoder, Event, Step};
-use super::{Violation, WebsocketOptions, encode};
-use crate::tcp::NetStream;
-use crate::{Close, Drained, Encoding, EndCause, Frame, Outbox, Session};
+use super::WebsocketOptions;
+use super::link::{Link, Upgraded, Wakers};
+use crate::flush::{Flush, Flusher};
+use crate::{Outbox, Session};
 
-/// How long the peer may take to answer a close frame.
-const CLOSE_WAIT: Duration = Duration::from_secs(5);
-/// Messages handled before other tasks of the worker get their turn.
-const BUDGET: usize = 64;
-/// Frames that share one WebSocket message.
-const BATCH: usize = 16;
-/// Bytes gathered for one write.
-const WRITE_GATHER: usize = 64 * 1024;
-const READ_BUFFER: usize = 64 * 1024;
-
-thread_local! {
-    /// Buffers of the worker: a connection holds none while it is idle.
-    static BUFFERS: RefCell<Buffers> = RefCell::new(Buffers {
-        read: vec![0; READ_BUFFER].into_boxed_slice(),
-        write: Vec::with_capacity(WRITE_GATHER),
-        frames: Vec::with_capacity(BATCH),
-    });
+/// The task of one connection. It completes when the connection is gone and its session has been told.
+pub(super) struct Connection<S: Session> {
+    shared: Arc<Shared<S>>,
 }
 
-struct Buffers {
-    read: Box<[u8]>,
-    write: Vec<u8>,
-    frames: Vec<Frame>,
+struct Shared<S: Session> {
+    flusher: Arc<Flusher>,
+    state: Mutex<State<S>>,
 }
 
-/// Waits for the upgrade and takes the raw stream out of the HTTP stack, with the bytes it had read ahead.
-pub(super) async fn take_over(upgrade: OnUpgrade) -> Result<(NetStream, Bytes), UpgradeError> {
-    let upgraded = upgrade.await.map_err(UpgradeError::Http)?;
-    let parts = upgraded
-        .downcast::<TokioIo<NetStream>>()
-        .map_err(|_| UpgradeError::ForeignStream)?;
-    Ok((parts.io.into_inner(), parts.read_buf))
-}
-
-/// Why an accepted handshake did not become a connection.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum UpgradeError {
-    #[error("{0}")]
-    Http(hyper::Error),
-    #[error("the request did not come over a stream of this server")]
-    ForeignStream,
-}
-
-/// The future of one connection. It completes when the connection is gone and its session has been told.
-pub struct Connection<S: Session> {
-    stream: NetStream,
-    session: S,
-    outbox: Arc<Outbox>,
-    options: Arc<WebsocketOptions>,
-    encoding: Encoding,
-    compression: bool,
-    decoder: Decoder,
-    /// Bytes read and not yet decoded: the start of an unfinished frame, or what back-pressure holds.
-    rest: BytesMut,
-    /// Bytes that the socket did not take.
-    unwritten: Vec<u8>,
-    write_deadline: Option<Pin<Box<Sleep>>>,
-    pings: Option<Box<Pings>>,
-    closing: Option<Closing>,
-    ended: bool,
-}
-
-struct Closing {
-    cause: EndCause,
-    deadline: Pin<Box<Sleep>>,
-}
-
-/// WebSocket pings for clients that asked for them instead of protocol pings.
-struct Pings {
-    interval: Duration,
-    timeout: Option<Duration>,
-    next: Pin<Box<Sleep>>,
-    deadline: Option<Instant>,
+struct State<S: Session> {
+    /// `None` once the connection is over.
+    link: Option<Link<S>>,
+    /// Wakes the task.
+    task: Option<Waker>,
 }
 
 impl<S: Session> Connection<S> {
-    /// A connection over a stream whose upgrade is complete; `early` was read together with the handshake.
-    #[allow(clippy::too_many_arguments, reason = "the parts of one handshake, used once")]
-    pub fn new(
-        stream: NetStream,
-        early: Bytes,
+    pub(super) fn new(
+        upgraded: Upgraded,
         session: S,
         outbox: Arc<Outbox>,
-        encoding: Encoding,
         options: Arc<WebsocketOptions>,
-        compression: bool,
-        transport_pings: bool,
+        flusher: Arc<Flusher>,
     ) -> Self {
-        let pings = options.ping_interval.filter(|_| transport_pings).map(|interval| {
-            Box::new(Pings {
-                interval,
-                timeout: options.pong_timeout,
-                next: Box::pin(tokio::time::sleep(interval)),
-                deadline: None,
-            })
-        });
-        let decoder = Decoder::new(
-            options.message_size_limit,
-            options.decompressed_message_size_limit,
-            compression,
-        );
+        let state = State {
+            link: Some(Link::new(upgraded, session, outbox, options)),
+            task: None,
+        };
         Self {
-            stream,
-            session,
-            outbox,
-            options,
-            encoding,
-            compression,
-            decoder,
-            rest: BytesMut::from(&early[..]),
-            unwritten: Vec::new(),
-            write_deadline: None,
-            pings,
-            closing: None,
-            ended: false,
+            shared: Arc::new(Shared {
+                flusher,
+                state: Mutex::new(state),
+            }),
         }
     }
-
-    fn poll_open(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Poll<EndCause> {
-        let mut budget = BUDGET;
-        loop {
-            let session_ready = self.session.poll_ready(cx).is_ready();
-            if let Poll::Ready(cause) = self.poll_write(cx, buffers) {
-                return Poll::Ready(cause);
-            }
-            if self.closing.is_some() {
-                return Poll::Pending;
-            }
-            if let Poll::Ready(cause) = self.poll_pings(cx) {
-                return Poll::Ready(cause);
-            }
-            if !session_ready {
-                return Poll::Pending;
-            }
-            if budget == 0 {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            budget -= 1;
-            match ready!(self.poll_input(cx, buffers)) {
-                Ok(()) => {}
-                Err(cause) => return Poll::Ready(cause),
-            }
-        }
-    }
-
-    /// Reads until one message was given to the session. Pending means that the socket is empty.
-    fn poll_input(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Poll<Result<(), EndCause>> {
-        loop {
-            let mut rest = std::mem::take(&mut self.rest);
-            let (used, outcome) = self.decode(&mut rest);
-            rest.advance(used.min(rest.len()));
-            self.rest = rest;
-            match outcome {
-                Decoded::Progress => return Poll::Ready(Ok(())),
-                Decoded::Incomplete => {}
-            }
-            if self.rest.is_empty() {
-                self.rest = BytesMut::new();
-            }
-            let mut buffer = ReadBuf::new(&mut buffers.read);
-            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
-                Ok(()) if buffer.filled().is_empty() => return Poll::Ready(Err(EndCause::PeerClosed)),
-                Ok(()) => {}
-                Err(_) => return Poll::Ready(Err(EndCause::PeerClosed)),
-            }
-            let filled = buffer.filled().len();
-            let Some(input) = buffers.read.get_mut(..filled) else {
-                continue;
-            };
-            if !self.rest.is_empty() {
-                self.rest.extend_from_slice(input);
-                continue;
-            }
-            let (used, outcome) = self.decode(input);
-            self.rest = BytesMut::from(input.get(used..).unwrap_or_default());
-            match outcome {
-                Decoded::Progress => return Poll::Ready(Ok(())),
-                Decoded::Incomplete => {}
-            }
-        }
-    }
-
-    /// Decodes frames until one was meant for the session. Answers how many bytes were used.
-    fn decode(&mut self, input: &mut [u8]) -> (usize, Decoded) {
-        let mut used = 0;
-        loop {
-            let Some(rest) = input.get_mut(used..).filter(|rest| !rest.is_empty()) else {
-                return (used, Decoded::Incomplete);
-            };
-            let (length, event) = match self.decoder.decode(rest) {
-                Ok(Step::Incomplete) => return (used, Decoded::Incomplete),
-                Ok(Step::Frame(length, event)) => (length, event),
-                Err(violation) => {
-                    self.violate(violation);
-                    return (input.len(), Decoded::Progress);
-                }
-            };
-            used += length;
-            match event {
-                None => {}
-                Some(Event::Message(message)) => {
-                    self.session.receive(message);
-                    return (used, Decoded::Progress);
-                }
-                Some(Event::Assembled(message)) => {
-                    self.session.receive(&message);
-                    return (used, Decoded::Progress);
-                }
-                Some(Event::Ping(payload)) => {
-                    encode::control(0xa, payload, &mut self.unwritten);
-                    return (used, Decoded::Progress);
-                }
-                Some(Event::Pong) => {
-                    if let Some(pings) = &mut self.pings {
-                        pings.deadline = None;
-                    }
-                }
-                Some(Event::Close(code)) => {
-                    // Echo the code without a reason; the session learns that the client left.
-                    let payload = code.map(u16::to_be_bytes);
-                    encode::control(
-                        0x8,
-                        payload.as_ref().map_or(&[], |code| &code[..]),
-                        &mut self.unwritten,
-                    );
-                    self.start_closing(EndCause::PeerClosed, Duration::from_millis(1));
-                    return (used, Decoded::Progress);
-                }
-            }
-        }
-    }
-
-    fn violate(&mut self, violation: Violation) {
-        let close = violation.to_close();
-        encode::close(violation.code, violation.reason, &mut self.unwritten);
-        self.start_closing(EndCause::Violation(close), CLOSE_WAIT);
-    }
-
-    fn start_closing(&mut self, cause: EndCause, wait: Duration) {
-        self.rest = BytesMut::new();
-        self.closing = Some(Closing {
-            cause,
-            deadline: Box::pin(tokio::time::sleep(wait)),
-        });
-    }
-
-    /// Writes until nothing waits or the socket is full. Ready only when the connection has ended.
-    fn poll_write(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Poll<EndCause> {
-        loop {
-            if !self.unwritten.is_empty() {
-                match Pin::new(&mut self.stream).poll_write(cx, &self.unwritten) {
-                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(EndCause::PeerClosed),
-                    Poll::Ready(Ok(written)) => {
-                        self.unwritten.drain(..written);
-                        self.write_deadline = None;
-                        continue;
-                    }
-                    Poll::Pending => return self.poll_write_deadline(cx),
-                }
-            }
-            self.unwritten = Vec::new();
-            self.write_deadline = None;
-            if self.closing.is_some() {
-                return Poll::Pending;
-            }
-            buffers.write.clear();
-            let mut close = None;
-            while buffers.write.len() < WRITE_GATHER && close.is_none() {
-                buffers.frames.clear();
-                match self.outbox.poll_drain(cx, BATCH, &mut buffers.frames) {
-                    Poll::Pending => break,
-                    Poll::Ready(Drained::Frames) => {
-                        let compression = self.options.compression.filter(|_| self.compression);
-                        encode::message(&buffers.frames, self.encoding, compression, &mut buffers.write);
-                    }
-                    Poll::Ready(Drained::Closed(with)) => close = Some(with),
-                }
-            }
-            buffers.frames.clear();
-            if let Some(close) = close {
-                match sendable_code(&close) {
-                    Some(code) => {
-                        encode::close(code, &close.reason, &mut buffers.write);
-                        self.start_closing(EndCause::Delivered, CLOSE_WAIT);
-                    }
-                    // Codes that no close frame can carry: the TCP connection just ends.
-                    None => self.start_closing(EndCause::Delivered, Duration::ZERO),
-                }
-            }
-            if buffers.write.is_empty() {
-                return if self.stream_needs_flush(cx) {
-                    self.poll_write_deadline(cx)
-                } else {
-                    Poll::Pending
-                };
-            }
-            match Pin::new(&mut self.stream).poll_write(cx, &buffers.write) {
-                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(EndCause::PeerClosed),
-                Poll::Ready(Ok(written)) => {
-                    if let Some(left) = buffers.write.get(written..).filter(|left| !left.is_empty()) {
-                        self.unwritten = left.to_vec();
-                    }
-                }
-                Poll::Pending => {
-                    self.unwritten.clone_from(&buffers.write);
-                    return self.poll_write_deadline(cx);
-                }
-            }
-        }
-    }
-
-    /// TLS may hold encrypted bytes that the socket did not take.
-    fn stream_needs_flush(&mut self, cx: &mut Context<'_>) -> bool {
-        matches!(self.stream, NetStream::Tls(_)) && Pin::new(&mut self.stream).poll_flush(cx).is_pending()
-    }
-
-    fn poll_write_deadline(&mut self, cx: &mut Context<'_>) -> Poll<EndCause> {
-        // A session that has closed holds nothing for a peer that does not read: only the close frame waits.
-        if self.outbox.is_closed() {
-            self.release(EndCause::Delivered);
-        }
-        let timeout = self.options.write_timeout;
-        let deadline = self
-            .write_deadline
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
-        deadline.as_mut().poll(cx).map(|()| EndCause::WriteTimeout)
-    }
-
-    fn poll_pings(&mut self, cx: &mut Context<'_>) -> Poll<EndCause> {
-        let Some(pings) = &mut self.pings else {
-            return Poll::Pending;
-        };
-        while pings.next.as_mut().poll(cx).is_ready() {
-            if pings.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                return Poll::Ready(EndCause::PeerClosed);
-            }
-            encode::control(0x9, &[], &mut self.unwritten);
-            let now = Instant::now();
-            let next = now + pings.interval;
-            if pings.deadline.is_none() {
-                pings.deadline = pings.timeout.map(|timeout| now + timeout);
-            }
-            let wake = pings.deadline.map_or(next, |deadline| next.min(deadline));
-            pings.next.as_mut().reset(wake);
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
-    }
-
-    /// The close frame is written; wait for the peer's and drop everything else.
-    fn poll_closing(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Poll<EndCause> {
-        if let Poll::Ready(cause) = self.poll_write(cx, buffers) {
-            return Poll::Ready(cause);
-        }
-        let Some(closing) = &mut self.closing else {
-            return Poll::Pending;
-        };
-        if closing.deadline.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(closing.cause.clone());
-        }
-        let cause = closing.cause.clone();
-        loop {
-            let mut buffer = ReadBuf::new(&mut buffers.read);
-            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
-                Ok(()) if !buffer.filled().is_empty() => {
-                    // 0x88: the peer's close frame, whatever it carries.
-                    if buffer.filled().contains(&0x88) && self.unwritten.is_empty() {
-                        return Poll::Ready(cause);
-                    }
-                }
-                _ => return Poll::Ready(cause),
-            }
-        }
-    }
-}
-
-enum Decoded {
-    /// The session, the outgoing bytes or the state changed.
-    Progress,
-    Incomplete,
 }
 
 impl<S: Session> Future for Connection<S> {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        BUFFERS.with_borrow_mut(|buffers| {
-            let this = &mut *self;
-            if this.closing.is_none() {
-                if let Poll::Ready(cause) = this.poll_open(cx, buffers) {
-                    return this.finish(cause);
-                }
-                if this.closing.is_none() {
-                    return Poll::Pending;
-                }
-            }
-            let cause = ready!(this.poll_closing(cx, buffers));
-            this.finish(cause)
-        })
-    }
-}
-
-impl<S: Session> Connection<S> {
-    fn finish(&mut self, cause: EndCause) -> Poll<()> {
-        self.release(cause);
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let outbox = Waker::from(self.shared.clone());
+        let mut state = self.shared.state.lock();
+        let State { link, task } = &mut *state;
+        match task {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => *task = Some(cx.waker().clone()),
+        }
+        let Some(open) = link else {
+            return Poll::Ready(());
+        };
+        let mut wakers = Wakers {
+            task: cx,
+            outbox: &outbox,
+        };
+        if open.poll(&mut wakers).is_pending() {
+            return Poll::Pending;
+        }
+        *link = None;
         Poll::Ready(())
     }
+}
 
-    /// Tells the session once that the connection is over.
-    fn release(&mut self, cause: EndCause) {
-        if !self.ended {
-            self.ended = true;
-            self.session.end(cause);
-        }
+impl<S: Session> Drop for Connection<S> {
+    fn drop(&mut self) {
+        // The outbox holds this connection to wake it; without its link it holds nothing in turn.
+        self.shared.state.lock().link = None;
     }
 }
 
-/// The code as a close frame can carry it (RFC 6455 7.4).
-fn sendable_code(close: &Close) -> Option<u16> {
-    let code = u16::try_from(close.code).ok()?;
-    (code >= 1000 && !matches!(code, 1005 | 1006 | 1015 | 3000)).then_some(code)
+/// The outbox has frames.
+impl<S: Session> Wake for Shared<S> {
+    fn wake(self: Arc<Self>) {
+        let flusher = self.flusher.clone();
+        flusher.enter(self);
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_codes_that_fit_a_close_frame_are_sent() {
-        for (code, sent) in [
-            (3001, Some(3001)),
-            (3000, None),
-            (0, None),
-            (1, None),
-            (1005, None),
-            (70_000, None),
-        ] {
-            assert_eq!(sendable_code(&Close::new(code, "x")), sent);
+impl<S: Session> Flush for Shared<S> {
+    fn flush(self: Arc<Self>) {
+        let outbox = Waker::from(self.clone());
+        let mut state = self.state.lock();
+        let State {
+            link: Some(link),
+            task: Some(task),
+        } = &mut *state
+        else {
+            return;
+        };
+        let mut cx = Context::from_waker(task);
+        let mut wakers = Wakers {
+            task: &mut cx,
+            outbox: &outbox,
+        };
+        if link.flush(&mut wakers) {
+            task.wake_by_ref();
         }
     }
 }

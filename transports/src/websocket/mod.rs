@@ -10,6 +10,7 @@ mod decode;
 mod deflate;
 mod encode;
 mod handshake;
+mod link;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,10 +18,11 @@ use std::time::Duration;
 use ::http::{Request, Response};
 
 use crate::http::{Body, ConnectionFacts};
+use crate::tcp::{TakeOver, UpgradeContext};
 use crate::{Acceptor, Outbox};
-pub use connection::Connection;
+use connection::Connection;
 pub use decode::{Decoder, Event, Step, Violation};
-use handshake::Negotiated;
+use link::Upgraded;
 
 /// Limits and features of WebSocket connections.
 #[derive(Clone, Debug)]
@@ -63,37 +65,30 @@ pub fn upgrade<A: Acceptor>(
     if !acceptor.origin_allowed(request.headers()) {
         return handshake::Refusal::Origin.into_response();
     }
-    let Some(facts) = request.extensions().get::<ConnectionFacts>().cloned() else {
+    let extensions = request.extensions();
+    let (Some(facts), Some(context)) = (
+        extensions.get::<ConnectionFacts>().cloned(),
+        extensions.get::<UpgradeContext>().cloned(),
+    ) else {
         return handshake::Refusal::NotUpgradable.into_response();
     };
-    let upgrade = hyper::upgrade::on(&mut request);
     let response = negotiated.response();
     let handshake = negotiated.handshake(&request, facts);
-    drop(request);
-    let (acceptor, options) = (acceptor.clone(), options.clone());
-    tokio::spawn(async move {
-        let Negotiated { compression, .. } = negotiated;
-        match connection::take_over(upgrade).await {
-            Ok((stream, early)) => {
-                let outbox = Arc::new(Outbox::new(options.outbox_limit));
-                let pings = handshake.transport_pings;
-                let encoding = handshake.encoding;
-                let session = acceptor.open(handshake, outbox.clone());
-                // The acceptor's task is replaced by one that holds nothing of the upgrade.
-                let connection = Connection::new(
-                    stream,
-                    early,
-                    session,
-                    outbox,
-                    encoding,
-                    options,
-                    compression,
-                    pings,
-                );
-                tokio::spawn(connection);
-            }
-            Err(error) => tracing::debug!(%error, "websocket upgrade error"),
-        }
+    let compression = negotiated.compression;
+    let (acceptor, options, flusher) = (acceptor.clone(), options.clone(), context.flusher().clone());
+    let take_over: TakeOver = Box::new(move |stream, early| {
+        let outbox = Arc::new(Outbox::new(options.outbox_limit));
+        let upgraded = Upgraded {
+            stream,
+            early,
+            encoding: handshake.encoding,
+            compression,
+            pings: handshake.transport_pings,
+        };
+        let session = acceptor.open(handshake, outbox.clone());
+        // A task of its own, which holds nothing of the handshake.
+        tokio::spawn(Connection::new(upgraded, session, outbox, options, flusher));
     });
+    context.accept(&mut request, take_over);
     response
 }
