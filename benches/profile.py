@@ -3,6 +3,7 @@
 
 KIND is one of
   idle, idle-tls, idle-wt   what a connection keeps on the heap, by the place that allocated it (heaptrack)
+  gone   what stays on the heap when all connections have gone, by the place that allocated it (heaptrack)
   fanout, unpaced, publish, pairs, open, wt   where the CPU time goes (perf), as shares and as a tree of calls
 
 The summary goes to benches/profiles/KIND.txt and to the terminal. Heap profiles need a server with the system's
@@ -38,7 +39,10 @@ def main() -> int:
     options = arguments()
     paths.raise_file_limit()
     paths.OUT.mkdir(parents=True, exist_ok=True)
-    lines = heap_profile(options) if options.kind in HEAP else cpu_profile(options)
+    if options.kind == "gone":
+        lines = gone_profile(options)
+    else:
+        lines = heap_profile(options) if options.kind in HEAP else cpu_profile(options)
     text = "\n".join(lines) + "\n"
     out = options.out or paths.BENCHES / "profiles" / f"{options.kind}.txt"
     out.write_text(text)
@@ -48,7 +52,7 @@ def main() -> int:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=[*HEAP, *CPU])
+    parser.add_argument("kind", choices=[*HEAP, "gone", *CPU])
     parser.add_argument("--binary", type=pathlib.Path, help="the server to profile (default: it is built)")
     parser.add_argument("--sources", type=pathlib.Path, default=paths.ROOT, help="the sources it was built from")
     parser.add_argument("--out", type=pathlib.Path, help="where the summary goes")
@@ -83,6 +87,34 @@ def heap_profile(options: argparse.Namespace) -> list[str]:
     return heap_lines(options.kind, count, heap.difference(first, second, count), memory)
 
 
+def gone_profile(options: argparse.Namespace) -> list[str]:
+    """A crowd comes and goes twice; what is alive after the second time and was not after the start."""
+    count = options.n or 10_000
+    binary = options.binary or system_allocator_build()
+    record = paths.OUT / "gone.heaptrack"
+    started = time.monotonic()
+    moments, memory = [], []
+    with Tidegate(False, binary, heap.environment(record)) as server:
+        for crowds in (0, 2):
+            for _ in range(crowds):
+                load.figures(load.start("loadgen", ["idle", "-n", str(count), "--settle", "2"], server))
+            time.sleep(1)
+            memory.append(load.memory_at_rest(server.pid))
+            moments.append(time.monotonic() - started - load.REST / 2)
+    before, after = heap.alive(record, moments, options.sources)
+    record.unlink()
+    grown = heap.difference(before, after, 1)
+    alive = sum(kept.bytes for kept in before.values())
+    return [
+        f"Heap that stays when {count:,} connections have come and gone twice",
+        f"{alive:,} bytes before, {sum(kept.bytes for _, kept in grown):,.0f} more after; resident memory grew from "
+        f"{memory[0]:,} to {memory[1]:,} KB (system allocator, with heaptrack's own records)",
+        "",
+        "  bytes  allocs  own frame <- library frame that allocated",
+        *heap_sites(grown, 1024),
+    ]
+
+
 def heap_lines(kind: str, count: int, grown: list, memory: list[int]) -> list[str]:
     size = sum(kept.bytes for _, kept in grown)
     number = sum(kept.count for _, kept in grown)
@@ -96,12 +128,15 @@ def heap_lines(kind: str, count: int, grown: list, memory: list[int]) -> list[st
         "",
         "  bytes  allocs  own frame <- library frame that allocated",
     ]
-    lines += [
+    return lines + heap_sites(grown, 1)
+
+
+def heap_sites(grown: list, least: float) -> list[str]:
+    return [
         f"{kept.bytes:7.1f} {kept.count:7.2f}  {site.own or '(no own frame)'}"
         + (f" <- {site.library}" if site.library else "")
-        for site, kept in grown if abs(kept.bytes) >= 1
+        for site, kept in grown if abs(kept.bytes) >= least
     ]
-    return lines
 
 
 def cpu_profile(options: argparse.Namespace) -> list[str]:
