@@ -14,7 +14,7 @@ FREQUENCY = 997
 STACK = 16384
 
 # From the first of these inwards a stack says something: outside are threads and the scheduler.
-ENTRY = re.compile(r"worker::Context::run_task|worker::run$|scheduler::multi_thread|thread_start|^main$")
+ENTRY = re.compile(r"worker::Context::run_task|worker::run$|runtime::scheduler::|thread_start|^main$")
 # Frames that only pass a call on.
 PASSING = re.compile(r"runtime::task::(raw|core)|TrackedFuture|PollFn<|Instrumented<|LocalKey<|budget")
 GROUPS = [
