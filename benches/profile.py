@@ -5,6 +5,7 @@ KIND is one of
   idle, idle-tls, idle-wt   what a connection keeps on the heap, by the place that allocated it (heaptrack)
   gone   what stays on the heap when all connections have gone, by the place that allocated it (heaptrack)
   fanout, unpaced, publish, pairs, open, wt   where the CPU time goes (perf), as shares and as a tree of calls
+  all   one after the other
 
 The summary goes to benches/profiles/KIND.txt and to the terminal. Heap profiles need a server with the system's
 allocator, the only one that heaptrack sees: without --binary it is built (`--no-default-features`). Needs the Debian
@@ -39,20 +40,18 @@ def main() -> int:
     options = arguments()
     paths.raise_file_limit()
     paths.OUT.mkdir(parents=True, exist_ok=True)
-    if options.kind == "gone":
-        lines = gone_profile(options)
-    else:
-        lines = heap_profile(options) if options.kind in HEAP else cpu_profile(options)
-    text = "\n".join(lines) + "\n"
-    out = options.out or paths.BENCHES / "profiles" / f"{options.kind}.txt"
-    out.write_text(text)
-    print(text)
+    paths.build_tools()
+    for kind in PROFILES if options.kind == "all" else [options.kind]:
+        text = "\n".join(PROFILES[kind](kind, options)) + "\n"
+        out = options.out or paths.BENCHES / "profiles" / f"{kind}.txt"
+        out.write_text(text)
+        print(text)
     return 0
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=[*HEAP, "gone", *CPU])
+    parser.add_argument("kind", choices=[*PROFILES, "all"])
     parser.add_argument("--binary", type=pathlib.Path, help="the server to profile (default: it is built)")
     parser.add_argument("--sources", type=pathlib.Path, default=paths.ROOT, help="the sources it was built from")
     parser.add_argument("--out", type=pathlib.Path, help="where the summary goes")
@@ -60,15 +59,17 @@ def arguments() -> argparse.Namespace:
     options = parser.parse_args()
     if options.binary and not options.binary.is_file():
         parser.error(f"{options.binary} is no file")
+    if options.kind == "all" and (options.binary or options.out):
+        parser.error("heap and CPU profiles want different binaries, and each a file of its own")
     return options
 
 
-def heap_profile(options: argparse.Namespace) -> list[str]:
+def heap_profile(kind: str, options: argparse.Namespace) -> list[str]:
     """Two crowds of equal size come one after the other; what the second one added is the profile."""
-    tool, count, tls = HEAP[options.kind]
+    tool, count, tls = HEAP[kind]
     count = options.n or count
     binary = options.binary or system_allocator_build()
-    record = paths.OUT / f"{options.kind}.heaptrack"
+    record = paths.OUT / f"{kind}.heaptrack"
     started = time.monotonic()
     crowds, moments, memory = [], [], []
     with Tidegate(tls, binary, heap.environment(record)) as server:
@@ -84,10 +85,10 @@ def heap_profile(options: argparse.Namespace) -> list[str]:
             crowd.wait()
     first, second = heap.alive(record, moments, options.sources)
     record.unlink()
-    return heap_lines(options.kind, count, heap.difference(first, second, count), memory)
+    return heap_lines(kind, count, heap.difference(first, second, count), memory)
 
 
-def gone_profile(options: argparse.Namespace) -> list[str]:
+def gone_profile(_: str, options: argparse.Namespace) -> list[str]:
     """A crowd comes and goes twice; what is alive after the second time and was not after the start."""
     count = options.n or 10_000
     binary = options.binary or system_allocator_build()
@@ -139,18 +140,18 @@ def heap_sites(grown: list, least: float) -> list[str]:
     ]
 
 
-def cpu_profile(options: argparse.Namespace) -> list[str]:
-    tool, load_arguments, seconds, tls = CPU[options.kind]
+def cpu_profile(kind: str, options: argparse.Namespace) -> list[str]:
+    tool, load_arguments, seconds, tls = CPU[kind]
     if not options.binary:
         paths.build_server()
-    file = paths.OUT / f"{options.kind}.perf"
+    file = paths.OUT / f"{kind}.perf"
     with Tidegate(tls, options.binary or paths.SERVER) as server:
         files = load.open_files(server.pid)
         generator = load.start(tool, load_arguments, server)
-        if options.kind != "open":
+        if kind != "open":
             # Opening is not part of what is profiled: it is over when the connections of the API come.
             wanted = int(load_arguments[load_arguments.index("-n") + 1]) if "-n" in load_arguments and not tls else 0
-            wait_until(lambda: load.open_files(server.pid) > files + wanted - (options.kind == "pairs"))
+            wait_until(lambda: load.open_files(server.pid) > files + wanted - (kind == "pairs"))
         perf = stacks.record(server.pid, seconds, file)
         figures = load.figures(generator)
         perf.wait()
@@ -178,6 +179,13 @@ def wait_until(condition) -> None:
         if time.monotonic() > deadline:
             raise SystemExit("the load did not start")
         time.sleep(0.05)
+
+
+PROFILES = {
+    **dict.fromkeys(HEAP, heap_profile),
+    "gone": gone_profile,
+    **dict.fromkeys(CPU, cpu_profile),
+}
 
 
 if __name__ == "__main__":
