@@ -37,7 +37,8 @@ test-python: build $(VENV)/.installed
 fuzz:
 	fuzz/run.sh 5
 
-bench:
+## Every figure of benches/RESULTS.md beside its floor; fails when one is worse than the committed baseline.
+bench: $(DIST)
 	$(PYTHON) benches/run.py
 
 lint: $(DIST)

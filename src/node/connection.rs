@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tidegate_transports::{EndCause, InputFault, Session as TransportSession};
@@ -126,6 +126,18 @@ impl Drop for Connection {
     }
 }
 
+/// Puts a deadline on a grid, up to a tenth of a second later: what thousands of idle connections have to do,
+/// mostly to ping, then happens together, and their answers arrive together. To wake a worker costs more than a
+/// ping does.
+fn coarse(deadline: Instant, origin: Instant) -> Instant {
+    const GRID_MS: u64 = 100;
+    let since = u64::try_from(deadline.saturating_duration_since(origin).as_millis()).unwrap_or(u64::MAX);
+    (since / GRID_MS)
+        .checked_add(1)
+        .and_then(|slots| origin.checked_add(Duration::from_millis(slots.saturating_mul(GRID_MS))))
+        .unwrap_or(deadline)
+}
+
 impl Driver {
     /// Runs until nothing more can be done now.
     fn advance(&mut self, cx: &mut Context<'_>) {
@@ -186,7 +198,7 @@ impl Driver {
             self.timer = None;
             return false;
         };
-        let deadline = tokio::time::Instant::from_std(deadline);
+        let deadline = tokio::time::Instant::from_std(coarse(deadline, self.node.started));
         let timer = self
             .timer
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));

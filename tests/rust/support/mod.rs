@@ -3,11 +3,12 @@
 //! The clients are ours only as far as they must be: frames of WebSocket come from tungstenite, QUIC and WebTransport
 //! from quinn and web-transport-quinn. They know nothing of the protocol above, which the tests spell out.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses its own part")]
 
 pub mod http;
 pub mod pattern;
 pub mod peer;
+pub mod process;
 
 use std::future::IntoFuture;
 use std::net::SocketAddr;
@@ -66,7 +67,7 @@ impl TestServer {
             ..Sources::default()
         };
         let loaded = config::load(&sources).unwrap_or_else(|error| panic!("configuration: {error}"));
-        let server = Server::start(&loaded).await.unwrap();
+        let server = Server::start(&loaded, None).await.unwrap();
         let address = server.addresses()[0];
         Self {
             server,
@@ -158,7 +159,7 @@ impl TestServer {
 }
 
 /// Lays `changes` over `base`: objects are merged, everything else is replaced.
-fn merge(base: &mut Value, changes: Value) {
+pub fn merge(base: &mut Value, changes: Value) {
     match (base, changes) {
         (Value::Object(base), Value::Object(changes)) => {
             for (key, value) in changes {

@@ -358,10 +358,18 @@ fn session_of(reply: &str) -> Option<(String, String)> {
 
 /// A WebTransport session on which nothing was opened. Nobody checks the server's certificate.
 pub async fn webtransport_session(server: &TestServer, query: &str) -> web_transport_quinn::Session {
-    let connection = quic_connection(server).await;
+    webtransport_session_at(quic_connection(server).await, server.address(), query).await
+}
+
+/// A WebTransport session over a connection to the server at an address.
+pub async fn webtransport_session_at(
+    connection: quinn::Connection,
+    address: SocketAddr,
+    query: &str,
+) -> web_transport_quinn::Session {
     let url = format!(
         "https://localhost:{}/connection/webtransport{query}",
-        server.address().port()
+        address.port()
     );
     let connecting = web_transport_quinn::Session::connect(connection, url.parse::<url::Url>().unwrap());
     within("a WebTransport session", connecting).await.unwrap()
@@ -369,6 +377,21 @@ pub async fn webtransport_session(server: &TestServer, query: &str) -> web_trans
 
 /// A QUIC connection that speaks HTTP/3.
 pub async fn quic_connection(server: &TestServer) -> quinn::Connection {
+    quic_connection_at(server.address(), quinn::TransportConfig::default()).await
+}
+
+/// A QUIC connection with limits of the test's choice to the server at an address.
+pub async fn quic_connection_at(address: SocketAddr, transport: quinn::TransportConfig) -> quinn::Connection {
+    let tls = quinn::crypto::rustls::QuicClientConfig::try_from(trusting_tls("h3")).unwrap();
+    let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+    let mut config = quinn::ClientConfig::new(Arc::new(tls));
+    config.transport_config(Arc::new(transport));
+    let connecting = endpoint.connect_with(config, address, "localhost").unwrap();
+    within("a QUIC handshake", connecting).await.unwrap()
+}
+
+/// TLS of a client that speaks one protocol and believes any certificate.
+pub fn trusting_tls(alpn: &str) -> rustls::ClientConfig {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut tls = rustls::ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -376,14 +399,8 @@ pub async fn quic_connection(server: &TestServer) -> quinn::Connection {
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
         .with_no_client_auth();
-    tls.alpn_protocols = vec![b"h3".to_vec()];
-    let tls = quinn::crypto::rustls::QuicClientConfig::try_from(tls).unwrap();
-    let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
-    let config = quinn::ClientConfig::new(Arc::new(tls));
-    let connecting = endpoint
-        .connect_with(config, server.address(), "localhost")
-        .unwrap();
-    within("a QUIC handshake", connecting).await.unwrap()
+    tls.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+    tls
 }
 
 /// The certificate of the tests is made anew for each: that it is shown is enough.

@@ -2,12 +2,14 @@
 
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 
 /// A connection as a listener accepted it.
@@ -84,21 +86,48 @@ impl AsyncWrite for NetStream {
     }
 }
 
-/// A connection of which some bytes were read already: they are read again.
+/// How long the peer of an HTTP connection may take nothing of what waits for it.
+///
+/// Long enough for the streaming transports to find their own stuck writers before (3009), which can end a session
+/// but not the connection that hyper is writing to.
+const WRITE_STALL: Duration = Duration::from_secs(5);
+
+/// A connection for the HTTP stack: bytes that were read already are read again, and a peer that has stopped
+/// reading is an error after [`WRITE_STALL`]. hyper would wait for it forever, with the response body that it holds,
+/// and with it the session of a stream; a shutdown would wait for both.
 #[derive(Debug)]
 pub(crate) struct Rewound {
     stream: NetStream,
     early: Bytes,
+    /// Runs while the peer takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Rewound {
     pub(crate) fn new(stream: NetStream, early: Bytes) -> Self {
-        Self { stream, early }
+        Self {
+            stream,
+            early,
+            stalled: None,
+        }
     }
 
     /// The connection, and what was not read again.
     pub(crate) fn into_parts(self) -> (NetStream, Bytes) {
         (self.stream, self.early)
+    }
+
+    /// Bounds how long writing may be pending.
+    fn bound<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let stalled = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_STALL)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(ErrorKind::TimedOut.into()))
     }
 }
 
@@ -124,15 +153,18 @@ impl AsyncRead for Rewound {
 
 impl AsyncWrite for Rewound {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.bound(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.bound(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.bound(cx, shut)
     }
 
     fn poll_write_vectored(
@@ -140,7 +172,8 @@ impl AsyncWrite for Rewound {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.bound(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

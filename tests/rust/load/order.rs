@@ -1,0 +1,154 @@
+//! One order per channel, whoever publishes and however it is heard; nothing lost, nothing twice.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::all;
+use crate::kind::{KINDS, Kind, SECURE, SESSIONS};
+use crate::link::{Buffers, Link};
+use crate::message::{Command, Item, PADDING};
+use crate::record::{Pace, Record};
+use crate::server::{Api, LoadedServer};
+
+/// The last one has a history, and so offsets and positions.
+const CHANNELS: [&str; 3] = ["a", "b", "st:c"];
+const PUBLISHERS: u32 = 4;
+/// Publications of one publisher to one channel.
+const EACH: u32 = 400;
+/// Commands or publications sent without waiting for an answer in between.
+const AT_ONCE: usize = 25;
+
+async fn server(with_tls: bool, concurrency: u32) -> LoadedServer {
+    LoadedServer::start(json!({
+        "http_server": { "tls": { "enabled": with_tls } },
+        "client": { "queue_max_size": 64 << 20, "concurrency": concurrency },
+        "websocket": { "write_timeout": "60s" },
+        "channel": { "namespaces": [
+            { "name": "st", "history_size": 100, "history_ttl": "60s", "force_recovery": true }
+        ] }
+    }))
+    .await
+}
+
+/// What one publisher has to say: its numbers ascend on each channel.
+fn items(source: u32) -> Vec<(&'static str, Item)> {
+    let of = |number| CHANNELS.map(|channel| (channel, Item::new(source, number)));
+    (0..EACH).flat_map(of).collect()
+}
+
+async fn publish_singly(mut api: Api, source: u32) {
+    for (channel, item) in items(source) {
+        api.publish(channel, item).await;
+    }
+}
+
+async fn publish_in_batches(mut api: Api, source: u32) {
+    let items = items(source);
+    let (batched, broadcast) = items.split_at(items.len() / 2);
+    for batch in batched.chunks(AT_ONCE) {
+        api.publish_all(batch.iter().copied()).await;
+    }
+    // The rest goes to all channels at once.
+    for three in broadcast.chunks(CHANNELS.len()) {
+        let data = three[0].1.to_data(PADDING);
+        let answer = api
+            .call("broadcast", json!({ "channels": CHANNELS, "data": data }))
+            .await;
+        assert_eq!(
+            answer["result"]["responses"].as_array().map(Vec::len),
+            Some(CHANNELS.len()),
+            "{answer}"
+        );
+    }
+}
+
+async fn publish_as_client(address: SocketAddr, kind: Kind, source: u32) {
+    let mut link = Link::subscribed(address, kind, Buffers::Usual, &[]).await;
+    let items = items(source);
+    for batch in items.chunks(AT_ONCE) {
+        let commands: Vec<_> = (2..)
+            .zip(batch)
+            .map(|(id, (channel, item))| Command::publish(id, channel, *item))
+            .collect();
+        link.say(&commands).await;
+        for command in commands {
+            link.reply(command.id).await;
+        }
+    }
+}
+
+/// Comes and goes until the burst is over; what it heard each time.
+async fn visit(address: SocketAddr, kind: Kind, is_over: Arc<AtomicBool>) -> Vec<Record> {
+    let mut stays = Vec::new();
+    loop {
+        let mut link = Link::subscribed(address, kind, Buffers::Usual, &CHANNELS).await;
+        // Who comes before it is over hears the end at the latest.
+        if is_over.load(Ordering::SeqCst) {
+            return stays;
+        }
+        stays.push(Record::read(&mut link, Pace::Fast, CHANNELS.len(), 60).await);
+        if stays.len() % 2 == 0 {
+            link.close().await;
+        }
+    }
+}
+
+/// Publishing clients are of the first two kinds.
+async fn one_order(server: LoadedServer, kinds: &[Kind]) {
+    let address = server.address();
+    let mut staying = JoinSet::new();
+    for &kind in kinds {
+        for (pace, buffers) in [(Pace::Fast, Buffers::Usual), (Pace::Slow, Buffers::Small)] {
+            let mut link = Link::subscribed(address, kind, buffers, &CHANNELS).await;
+            staying.spawn(async move { Record::read(&mut link, pace, CHANNELS.len(), usize::MAX).await });
+        }
+    }
+    let is_over = Arc::new(AtomicBool::new(false));
+    let mut visiting = JoinSet::new();
+    for &kind in kinds {
+        visiting.spawn(visit(address, kind, is_over.clone()));
+    }
+    let mut publishing = JoinSet::new();
+    publishing.spawn(publish_singly(server.api().await, 0));
+    publishing.spawn(publish_in_batches(server.api().await, 1));
+    publishing.spawn(publish_as_client(address, kinds[0], 2));
+    publishing.spawn(publish_as_client(address, kinds[1], 3));
+    all(publishing).await;
+    is_over.store(true, Ordering::SeqCst);
+    for channel in CHANNELS {
+        server.api().await.publish(channel, Item::END).await;
+    }
+
+    let records = all(staying).await;
+    records[0].assert_complete(&CHANNELS, PUBLISHERS, EACH);
+    for record in &records {
+        assert_eq!(*record, records[0], "subscribers heard different orders");
+    }
+    let stays: Vec<_> = all(visiting).await.into_iter().flatten().collect();
+    assert!(!stays.is_empty(), "nobody came in time");
+    for stay in stays {
+        stay.assert_part_of(&records[0]);
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_subscribers_hear_one_order() {
+    one_order(server(false, 0).await, &KINDS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_subscribers_hear_one_order_where_commands_run_side_by_side() {
+    one_order(server(false, 8).await, &KINDS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_subscribers_hear_one_order_over_tls() {
+    let [first, second] = SECURE;
+    let [.., third, fourth] = SESSIONS;
+    one_order(server(true, 0).await, &[first, second, third, fourth]).await;
+}
