@@ -91,10 +91,7 @@ impl<O: Operations> HttpApi<O> {
             return refusal.map(Full::new);
         }
         let response = match Limited::new(body, MAX_BODY_SIZE).collect().await {
-            Ok(body) => {
-                self.carry_out(route, path, &head.headers, &body.to_bytes())
-                    .await
-            }
+            Ok(body) => self.carry_out(route, path, &head.headers, &body.to_bytes()).await,
             Err(error) => self.unread(&route, path, error.as_ref()),
         };
         response.map(Full::new)

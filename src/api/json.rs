@@ -45,9 +45,13 @@ impl<O: Operations> Api<O> {
             Method::Disconnect => Box::pin(run(request, json, |request| self.disconnect(request))).await,
             Method::Refresh => Box::pin(run(request, json, |request| self.refresh(request))).await,
             Method::Presence => Box::pin(run(request, json, |request| self.presence(request))).await,
-            Method::PresenceStats => Box::pin(run(request, json, |request| self.presence_stats(request))).await,
+            Method::PresenceStats => {
+                Box::pin(run(request, json, |request| self.presence_stats(request))).await
+            }
             Method::History => Box::pin(run(request, json, |request| self.history(request))).await,
-            Method::HistoryRemove => Box::pin(run(request, json, |request| self.history_remove(request))).await,
+            Method::HistoryRemove => {
+                Box::pin(run(request, json, |request| self.history_remove(request))).await
+            }
             Method::Channels => Box::pin(run(request, json, |request| self.channels(request))).await,
             Method::Info => Box::pin(run(request, json, |request| self.info(request))).await,
             Method::Rpc => Box::pin(run(request, json, |request| self.rpc(request))).await,

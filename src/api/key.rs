@@ -80,7 +80,7 @@ mod tests {
         let headers = headers
             .iter()
             .map(|(name, value)| (name.clone(), value.parse().expect("header")))
-            .collect();
+            .collect::<HeaderMap>();
         Access::Key(key.to_owned()).admits(&headers, query)
     }
 

@@ -12,7 +12,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
-use ::http::Response;
+use ::http::{HeaderValue, Response};
 use bytes::{Buf, Bytes, BytesMut};
 use httpdate::HttpDate;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -188,8 +188,7 @@ fn encode(response: &Response<Bytes>, is_last: bool, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\r\nconnection: close");
     }
     out.extend_from_slice(b"\r\ncontent-length: ");
-    // Writing to a vector does not fail.
-    let _ = std::io::Write::write_fmt(out, format_args!("{}", response.body().len()));
+    out.extend_from_slice(HeaderValue::from(response.body().len()).as_bytes());
     out.extend_from_slice(b"\r\ndate: ");
     out.extend_from_slice(&date());
     out.extend_from_slice(b"\r\n\r\n");
@@ -293,5 +292,96 @@ impl<'a> Silence<'a> {
             self.timeout.as_mut().reset(Instant::now() + HEADER_TIMEOUT);
         }
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Path, query, body and what is left over; or whether more is waited for.
+    fn parsed(read: &str) -> Result<(String, Option<String>, String, &str), bool> {
+        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+        match parse(read.as_bytes(), &mut fields) {
+            Parsed::Call { request, length } => Ok((
+                request.path.to_owned(),
+                request.query.map(str::to_owned),
+                String::from_utf8(request.body.to_vec()).unwrap(),
+                &read[length..],
+            )),
+            Parsed::Incomplete => Err(true),
+            Parsed::Other => Err(false),
+        }
+    }
+
+    #[test]
+    fn a_call_is_taken_and_what_follows_left_over() {
+        let text = "POST /api/publish?a=%20 HTTP/1.1\r\nHost: x\r\nCONTENT-length: 2\r\nConnection: Keep-Alive\r\n\r\n{}PO";
+        assert_eq!(
+            parsed(text),
+            Ok(("/api/publish".into(), Some("a=%20".into()), "{}".into(), "PO"))
+        );
+        let end = text.len() - 2;
+        for length in 0..end {
+            assert_eq!(parsed(&text[..length]), Err(true), "{length}");
+        }
+    }
+
+    #[test]
+    fn what_is_unusual_is_left_to_hyper() {
+        for (target, version, fields) in [
+            ("/a", "HTTP/1.0", "Content-Length: 0"),
+            ("/a", "HTTP/1.1", "Host: x"),
+            ("/a", "HTTP/1.1", "Content-Length: 0\r\nContent-Length: 0"),
+            ("/a", "HTTP/1.1", "Content-Length: +1"),
+            ("/a", "HTTP/1.1", "Content-Length: 1,1"),
+            ("/a", "HTTP/1.1", "Content-Length: "),
+            ("/a", "HTTP/1.1", "Content-Length: 99999"),
+            ("/a", "HTTP/1.1", "Content-Length: 99999999999999999999999"),
+            (
+                "/a",
+                "HTTP/1.1",
+                "Content-Length: 0\r\nTransfer-Encoding: chunked",
+            ),
+            ("/a", "HTTP/1.1", "Transfer-Encoding: chunked"),
+            ("/a", "HTTP/1.1", "Content-Length: 0\r\nExpect: 100-continue"),
+            ("/a", "HTTP/1.1", "Content-Length: 0\r\nUpgrade: x"),
+            ("/a", "HTTP/1.1", "Content-Length: 0\r\nConnection: close"),
+            ("/a", "HTTP/1.1", "Content-Length: 0\r\nConnection: keep-alive, x"),
+            ("/a", "HTTP/1.1", "Content-Length : 0"),
+            ("http://x/a", "HTTP/1.1", "Content-Length: 0"),
+            ("*", "HTTP/1.1", "Content-Length: 0"),
+            ("/a#b", "HTTP/1.1", "Content-Length: 0"),
+            ("/\u{e9}", "HTTP/1.1", "Content-Length: 0"),
+        ] {
+            let text = format!("POST {target} {version}\r\n{fields}\r\n\r\n");
+            assert_eq!(parsed(&text), Err(false), "{text}");
+        }
+        assert_eq!(parsed("GET / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"), Err(false));
+        let many = format!(
+            "POST / HTTP/1.1\r\nContent-Length: 0\r\n{}\r\n",
+            "a: b\r\n".repeat(MAX_FIELDS)
+        );
+        assert_eq!(parsed(&many), Err(false));
+    }
+
+    #[test]
+    fn fields_are_found_in_any_case_and_the_first_counts() {
+        let text = b"POST / HTTP/1.1\r\nX-Key: a\r\nx-key: b\r\nContent-Length: 0\r\n\r\n";
+        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+        let Parsed::Call { request, .. } = parse(text, &mut fields) else {
+            panic!("not taken");
+        };
+        assert_eq!(
+            request.field(&::http::HeaderName::from_static("x-key")),
+            Some(&b"a"[..])
+        );
+        assert_eq!(request.field(&::http::header::HOST), None);
+    }
+
+    #[test]
+    fn the_date_is_a_date() {
+        let text = String::from_utf8(date().to_vec()).unwrap();
+        assert!(text.parse::<HttpDate>().is_ok(), "{text}");
     }
 }
