@@ -1,11 +1,11 @@
 //! Which path of a listener leads where (configuration.md 4.2).
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hashbrown::HashMap;
 use http::header::{ALT_SVC, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Full};
@@ -113,9 +113,7 @@ impl Routes {
         let answer = api.answer_whole(request)?;
         Some(Box::pin(async move {
             let mut response = answer.await;
-            if let Some(alt_svc) = &self.alt_svc {
-                response.headers_mut().insert(ALT_SVC, alt_svc.clone());
-            }
+            response.alt_svc.clone_from(&self.alt_svc);
             response
         }))
     }

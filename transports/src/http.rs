@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use ::http::{HeaderName, Request, Response};
+use ::http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 
@@ -65,8 +65,21 @@ pub trait HttpService: Send + Sync + 'static {
     }
 }
 
-/// An answer whose body is there as a whole.
-pub type AnswerToWhole<'a> = Pin<Box<dyn Future<Output = Response<Bytes>> + Send + 'a>>;
+/// An answer to a [`WholeRequest`], under way.
+pub type AnswerToWhole<'a> = Pin<Box<dyn Future<Output = WholeResponse> + Send + 'a>>;
+
+/// An answer whose body is there as a whole, and whose header says nothing that depends on the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WholeResponse {
+    /// Status.
+    pub status: StatusCode,
+    /// Names, in lower case, and values of header fields.
+    pub fields: &'static [(&'static str, &'static str)],
+    /// Value of `Alt-Svc`.
+    pub alt_svc: Option<HeaderValue>,
+    /// The body.
+    pub body: Bytes,
+}
 
 /// A POST that is there as a whole: nothing of it is copied, and header fields are looked up where they were read.
 /// Backends send little else.

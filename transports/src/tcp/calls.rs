@@ -12,15 +12,15 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
-use ::http::{HeaderValue, Response};
-use bytes::{Buf, Bytes, BytesMut};
+use ::http::HeaderValue;
+use bytes::{Buf, BytesMut};
 use httpdate::HttpDate;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::WaitForCancellationFuture;
 
 use super::{HEADER_TIMEOUT, NetStream, Rewound, Server};
-use crate::http::WholeRequest;
+use crate::http::{WholeRequest, WholeResponse};
 
 /// Largest call, head and body, that is taken here.
 const MAX_CALL: usize = 64 * 1024;
@@ -171,28 +171,42 @@ fn body_length(fields: &[httparse::Header<'_>]) -> Option<usize> {
 }
 
 /// Writes a response as hyper would.
-fn encode(response: &Response<Bytes>, is_last: bool, out: &mut Vec<u8>) {
-    let status = response.status();
-    out.reserve(256 + response.body().len());
-    out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(status.as_str().as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
-    for (name, value) in response.headers() {
-        out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(name.as_str().as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
+fn encode(response: &WholeResponse, is_last: bool, out: &mut Vec<u8>) {
+    let WholeResponse {
+        status,
+        fields,
+        alt_svc,
+        body,
+    } = response;
+    out.reserve(256 + body.len());
+    for part in [
+        "HTTP/1.1 ",
+        status.as_str(),
+        " ",
+        status.canonical_reason().unwrap_or_default(),
+    ] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    for (name, value) in *fields {
+        field(out, name, value.as_bytes());
+    }
+    if let Some(alt_svc) = alt_svc {
+        field(out, "alt-svc", alt_svc.as_bytes());
     }
     if is_last {
-        out.extend_from_slice(b"\r\nconnection: close");
+        field(out, "connection", b"close");
     }
-    out.extend_from_slice(b"\r\ncontent-length: ");
-    out.extend_from_slice(HeaderValue::from(response.body().len()).as_bytes());
-    out.extend_from_slice(b"\r\ndate: ");
-    out.extend_from_slice(&date());
+    field(out, "content-length", HeaderValue::from(body.len()).as_bytes());
+    field(out, "date", &date());
     out.extend_from_slice(b"\r\n\r\n");
-    out.extend_from_slice(response.body());
+    out.extend_from_slice(body);
+}
+
+fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
 }
 
 /// The time in the form of RFC 9110 5.6.7, formatted once a second.
@@ -377,6 +391,22 @@ mod tests {
             Some(&b"a"[..])
         );
         assert_eq!(request.field(&::http::header::HOST), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_damaged_call_never_panics(damage: Vec<(proptest::sample::Index, u8)>, cut: proptest::sample::Index) {
+            let mut text = b"POST /api?a=b HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\nA: x\r\n\r\n{\"a\":\"b\"}\r\n".to_vec();
+            for (index, byte) in damage {
+                let index = index.index(text.len());
+                text[index] = byte;
+            }
+            text.truncate(cut.index(text.len()));
+            let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+            if let Parsed::Call { request, length } = parse(&text, &mut fields) {
+                assert!(length <= text.len() && request.body.len() < length);
+            }
+        }
     }
 
     #[test]
