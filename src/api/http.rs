@@ -11,12 +11,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use http::{Method as Verb, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use tidegate_transports::http::{WholeRequest, WholeResponse};
 
-use super::key::Access;
+use super::key::{Access, Fields};
 use super::observer::{ApiObserver, Fault};
 use super::{Api, ApiError, JsonCallError, Method, Operations, Protocol};
 use crate::protocol::json::JsonWriter;
@@ -81,24 +82,51 @@ impl<O: Operations> HttpApi<O> {
         let (head, body) = request.into_parts();
         let path = head.uri.path();
         let Some(route) = self.route(path) else {
-            return plain(StatusCode::NOT_FOUND, "404 page not found\n");
+            return response(plain(StatusCode::NOT_FOUND, "404 page not found\n"));
         };
         if head.method != Verb::POST {
-            return status(StatusCode::METHOD_NOT_ALLOWED);
+            return response(status(StatusCode::METHOD_NOT_ALLOWED));
         }
-        if !self.access.admits(&head.headers, head.uri.query()) {
-            return status(StatusCode::UNAUTHORIZED);
+        if let Some(refusal) = self.refuse(&route, &head.headers, head.uri.query()) {
+            return response(refusal);
+        }
+        response(match Limited::new(body, MAX_BODY_SIZE).collect().await {
+            Ok(body) => self.carry_out(route, path, &head.headers, &body.to_bytes()).await,
+            Err(error) => self.unread(&route, path, error.as_ref()),
+        })
+    }
+
+    /// Answers a request that is there as a whole, just as [`answer`](Self::answer) does. `None` if its path is
+    /// none of the API's.
+    pub fn answer_whole<'a>(
+        &'a self,
+        request: WholeRequest<'a>,
+    ) -> Option<impl Future<Output = WholeResponse> + 'a> {
+        let route = self.route(request.path)?;
+        Some(async move {
+            match self.refuse(&route, &request, request.query) {
+                Some(refusal) => refusal,
+                None => self.carry_out(route, request.path, &request, request.body).await,
+            }
+        })
+    }
+
+    /// What is wrong with a POST before its body is looked at.
+    fn refuse(&self, route: &Route, headers: &impl Fields, query: Option<&str>) -> Option<WholeResponse> {
+        if !self.access.admits(headers, query) {
+            return Some(status(StatusCode::UNAUTHORIZED));
         }
         if matches!(route, Route::Legacy) && self.api.is_stopping() {
-            return plain(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n");
+            return Some(plain(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n"));
         }
-        let body = match Limited::new(body, MAX_BODY_SIZE).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) => return self.unread(&route, path, error.as_ref()),
-        };
+        None
+    }
+
+    async fn carry_out(&self, route: Route, path: &str, headers: &impl Fields, body: &[u8]) -> WholeResponse {
         match route {
-            Route::Method(method) => self.answer_method(method, path, &head.headers, &body).await,
-            Route::Legacy => match self.api.call_legacy(&body).await {
+            Route::Method(method) => self.answer_method(method, path, headers, body).await,
+            // Boxed, as is every method but the most frequent one: what waits is as large as the largest.
+            Route::Legacy => match Box::pin(self.api.call_legacy(body)).await {
                 Ok(replies) => json(StatusCode::OK, replies),
                 Err(error) => failure(&error, path),
             },
@@ -109,9 +137,9 @@ impl<O: Operations> HttpApi<O> {
         &self,
         method: Method,
         path: &str,
-        headers: &HeaderMap,
+        headers: &impl Fields,
         body: &[u8],
-    ) -> Response<Full<Bytes>> {
+    ) -> WholeResponse {
         let mut out = Vec::with_capacity(128);
         let mut writer = JsonWriter::new(&mut out);
         writer.begin_object();
@@ -144,12 +172,7 @@ impl<O: Operations> HttpApi<O> {
     }
 
     /// A body that did not arrive as a whole, or is larger than it may be.
-    fn unread(
-        &self,
-        route: &Route,
-        path: &str,
-        error: &(dyn std::error::Error + 'static),
-    ) -> Response<Full<Bytes>> {
+    fn unread(&self, route: &Route, path: &str, error: &(dyn std::error::Error + 'static)) -> WholeResponse {
         let method = match route {
             Route::Method(method) => Some(*method),
             Route::Legacy => None,
@@ -169,15 +192,13 @@ enum Route {
 }
 
 /// Whether this request is to have errors as a status. The value is compared to the letter.
-fn asks_for_status(headers: &HeaderMap) -> bool {
+fn asks_for_status(headers: &impl Fields) -> bool {
     const ERROR_MODE: HeaderName = HeaderName::from_static("x-centrifugo-error-mode");
-    headers
-        .get(ERROR_MODE)
-        .is_some_and(|mode| mode.as_bytes() == b"transport")
+    headers.field(&ERROR_MODE) == Some(b"transport")
 }
 
 /// The answer to what no method answered, the same in both error modes.
-fn failure(error: &JsonCallError, path: &str) -> Response<Full<Bytes>> {
+fn failure(error: &JsonCallError, path: &str) -> WholeResponse {
     match error {
         JsonCallError::Malformed(error) => {
             tracing::error!(path, %error, "error decoding API request body");
@@ -201,34 +222,40 @@ fn write(value: impl FnOnce(&mut JsonWriter<'_>)) -> Vec<u8> {
     out
 }
 
-fn json(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
-    full(
-        status,
-        HeaderValue::from_static("application/json"),
-        Bytes::from(body),
-    )
+fn json(status: StatusCode, body: Vec<u8>) -> WholeResponse {
+    answer(status, &[("content-type", "application/json")], Bytes::from(body))
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
-    let mut response = full(status, content_type, Bytes::from_static(text.as_bytes()));
-    response.headers_mut().insert(
-        HeaderName::from_static("x-content-type-options"),
-        HeaderValue::from_static("nosniff"),
-    );
-    response
-}
-
-fn full(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
-    response
+fn plain(status: StatusCode, text: &'static str) -> WholeResponse {
+    const FIELDS: &[(&str, &str)] = &[
+        ("content-type", "text/plain; charset=utf-8"),
+        ("x-content-type-options", "nosniff"),
+    ];
+    answer(status, FIELDS, Bytes::from_static(text.as_bytes()))
 }
 
 /// Nothing but a status.
-fn status(status: StatusCode) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = status;
+fn status(status: StatusCode) -> WholeResponse {
+    answer(status, &[], Bytes::new())
+}
+
+fn answer(status: StatusCode, fields: &'static [(&'static str, &'static str)], body: Bytes) -> WholeResponse {
+    WholeResponse {
+        status,
+        fields,
+        alt_svc: None,
+        body,
+    }
+}
+
+/// The answer in the types of `http`.
+fn response(answer: WholeResponse) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(answer.body));
+    *response.status_mut() = answer.status;
+    for &(name, value) in answer.fields {
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
     response
 }

@@ -35,21 +35,26 @@ impl<O: Operations> Api<O> {
         request: &[u8],
         json: &mut JsonWriter<'_>,
     ) -> Result<(), JsonCallError> {
+        // What waits here is as large as the largest method; all but the most frequent one wait on the heap.
         let outcome = match method {
-            Method::Batch => self.run_batch_json(request, json).await,
+            Method::Batch => Box::pin(self.run_batch_json(request, json)).await,
             Method::Publish => run(request, json, |request| self.publish(request)).await,
-            Method::Broadcast => run(request, json, |request| self.broadcast(request)).await,
-            Method::Subscribe => run(request, json, |request| self.subscribe(request)).await,
-            Method::Unsubscribe => run(request, json, |request| self.unsubscribe(request)).await,
-            Method::Disconnect => run(request, json, |request| self.disconnect(request)).await,
-            Method::Refresh => run(request, json, |request| self.refresh(request)).await,
-            Method::Presence => run(request, json, |request| self.presence(request)).await,
-            Method::PresenceStats => run(request, json, |request| self.presence_stats(request)).await,
-            Method::History => run(request, json, |request| self.history(request)).await,
-            Method::HistoryRemove => run(request, json, |request| self.history_remove(request)).await,
-            Method::Channels => run(request, json, |request| self.channels(request)).await,
-            Method::Info => run(request, json, |request| self.info(request)).await,
-            Method::Rpc => run(request, json, |request| self.rpc(request)).await,
+            Method::Broadcast => Box::pin(run(request, json, |request| self.broadcast(request))).await,
+            Method::Subscribe => Box::pin(run(request, json, |request| self.subscribe(request))).await,
+            Method::Unsubscribe => Box::pin(run(request, json, |request| self.unsubscribe(request))).await,
+            Method::Disconnect => Box::pin(run(request, json, |request| self.disconnect(request))).await,
+            Method::Refresh => Box::pin(run(request, json, |request| self.refresh(request))).await,
+            Method::Presence => Box::pin(run(request, json, |request| self.presence(request))).await,
+            Method::PresenceStats => {
+                Box::pin(run(request, json, |request| self.presence_stats(request))).await
+            }
+            Method::History => Box::pin(run(request, json, |request| self.history(request))).await,
+            Method::HistoryRemove => {
+                Box::pin(run(request, json, |request| self.history_remove(request))).await
+            }
+            Method::Channels => Box::pin(run(request, json, |request| self.channels(request))).await,
+            Method::Info => Box::pin(run(request, json, |request| self.info(request))).await,
+            Method::Rpc => Box::pin(run(request, json, |request| self.rpc(request))).await,
         };
         match &outcome {
             Err(JsonCallError::Malformed(_)) => self.fault(Some(method), Fault::Unmarshal),

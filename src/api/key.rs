@@ -2,9 +2,28 @@
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use subtle::ConstantTimeEq;
+use tidegate_transports::http::WholeRequest;
 use tidegate_transports::query;
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// Header fields of a request, however they are held.
+pub(super) trait Fields {
+    /// Value of the first field of that name.
+    fn field(&self, name: &HeaderName) -> Option<&[u8]>;
+}
+
+impl Fields for HeaderMap {
+    fn field(&self, name: &HeaderName) -> Option<&[u8]> {
+        self.get(name).map(http::HeaderValue::as_bytes)
+    }
+}
+
+impl Fields for WholeRequest<'_> {
+    fn field(&self, name: &HeaderName) -> Option<&[u8]> {
+        WholeRequest::field(self, name)
+    }
+}
 
 /// Who may call.
 pub(super) enum Access {
@@ -17,7 +36,7 @@ pub(super) enum Access {
 impl Access {
     /// Whether a request may call. Looks at `X-API-Key`; without it at `Authorization`; and unless that was enough
     /// at the query, so that a key there makes up for a wrong one in a header.
-    pub(super) fn admits(&self, headers: &HeaderMap, query: Option<&str>) -> bool {
+    pub(super) fn admits(&self, headers: &impl Fields, query: Option<&str>) -> bool {
         let key = match self {
             Self::Anybody => return true,
             Self::Key(key) => key.as_bytes(),
@@ -35,11 +54,8 @@ impl Access {
     }
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
-    headers
-        .get(name)
-        .map(|value| value.as_bytes())
-        .filter(|value| !value.is_empty())
+fn header<'a>(headers: &'a impl Fields, name: &HeaderName) -> Option<&'a [u8]> {
+    headers.field(name).filter(|value| !value.is_empty())
 }
 
 /// The second of exactly two words, if the first is `apikey`.
@@ -64,7 +80,7 @@ mod tests {
         let headers = headers
             .iter()
             .map(|(name, value)| (name.clone(), value.parse().expect("header")))
-            .collect();
+            .collect::<HeaderMap>();
         Access::Key(key.to_owned()).admits(&headers, query)
     }
 

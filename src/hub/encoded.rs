@@ -34,12 +34,9 @@ impl<'a> EncodedPublication<'a> {
             encodings,
         } = self;
         encodings.get(encoding, || {
-            let mut body = protocol::publication_message(publication);
             // A subscriber that saw an empty epoch learns it with the first publication (protocol.md 2.3).
-            if let Some(epoch) = epoch.filter(|_| publication.offset == 1) {
-                epoch.as_str().clone_into(&mut body.epoch);
-            }
-            push(channel, |push| push.r#pub = Some(body))
+            let epoch = epoch.filter(|_| publication.offset == 1).map(Epoch::as_str);
+            protocol::encode_publication(channel, publication, epoch, encoding)
         })
     }
 }
@@ -81,7 +78,8 @@ impl<'a> EncodedPush<'a> {
             encodings,
         } = self;
         encodings.get(encoding, || {
-            push(channel, |push| build(push, protocol::client_info_message(info)))
+            let push = push(channel, |push| build(push, protocol::client_info_message(info)));
+            protocol::encode_reply(&push, encoding)
         })
     }
 }
@@ -96,15 +94,13 @@ impl Encodings {
     fn get(
         &mut self,
         encoding: Encoding,
-        build: impl FnOnce() -> message::Reply,
+        encode: impl FnOnce() -> Result<Frame, EncodeError>,
     ) -> Result<&Frame, EncodeError> {
         let slot = match encoding {
             Encoding::Json => &mut self.json,
             Encoding::Protobuf => &mut self.protobuf,
         };
-        slot.get_or_insert_with(|| protocol::encode_reply(&build(), encoding))
-            .as_ref()
-            .map_err(Clone::clone)
+        slot.get_or_insert_with(encode).as_ref().map_err(Clone::clone)
     }
 }
 

@@ -33,33 +33,14 @@ impl Operations for Node {
         request: PublishRequest,
         origin: PublishOrigin,
     ) -> Result<PublishResult, ApiError> {
-        let rules = self.context.rules.load_full();
-        let namespace = namespace_of(&rules.channels, &request.channel)?;
-        if origin == PublishOrigin::Publish && namespace.subscription_type != SubscriptionType::Stream {
-            return Err(ApiError::BadRequest);
-        }
-        if !namespace.data_format.accepts(&request.data) {
-            return Err(ApiError::BadRequest);
-        }
-        let publication = Publication {
-            data: request.data,
-            tags: request.tags,
-            version: request.version,
-            time_ms: unix_ms(),
-            ..Publication::default()
-        };
-        let options = PublishOptions {
-            retention: retention(namespace).filter(|_| !request.skip_history),
-            idempotency_key: Some(request.idempotency_key).filter(|key| !key.is_empty()),
-            version_epoch: request.version_epoch,
-        };
+        let (channel, publication, options) = self.accept(request, origin)?;
         self.context.metrics.broker_sent(FrameType::PushPublication);
         let published = self
             .broker
-            .publish(&request.channel, publication, options)
+            .publish(&channel, publication, options)
             .await
             .map_err(|error| {
-                tracing::error!(channel = %request.channel, %error, "error publishing data to channel");
+                tracing::error!(%channel, %error, "error publishing data to channel");
                 engine_error(&error)
             })?;
         if let Some(suppressed) = published.suppressed {
@@ -271,6 +252,35 @@ impl Operations for Node {
 }
 
 impl Node {
+    /// What the channel's namespace makes of a publication. Apart from `publish`, so that what waits there is small.
+    fn accept(
+        &self,
+        request: PublishRequest,
+        origin: PublishOrigin,
+    ) -> Result<(String, Publication, PublishOptions), ApiError> {
+        let rules = self.context.rules.load();
+        let namespace = namespace_of(&rules.channels, &request.channel)?;
+        if origin == PublishOrigin::Publish && namespace.subscription_type != SubscriptionType::Stream {
+            return Err(ApiError::BadRequest);
+        }
+        if !namespace.data_format.accepts(&request.data) {
+            return Err(ApiError::BadRequest);
+        }
+        let publication = Publication {
+            data: request.data,
+            tags: request.tags,
+            version: request.version,
+            time_ms: unix_ms(),
+            ..Publication::default()
+        };
+        let options = PublishOptions {
+            retention: retention(namespace).filter(|_| !request.skip_history),
+            idempotency_key: Some(request.idempotency_key).filter(|key| !key.is_empty()),
+            version_epoch: request.version_epoch,
+        };
+        Ok((request.channel, publication, options))
+    }
+
     fn members(&self, user: &str, client: &str, session: &str) -> Vec<Member> {
         let mut members = self.registry.of_user(user);
         members.retain(|member| {

@@ -64,7 +64,7 @@ impl Commands {
             // One trailing newline is allowed, an empty frame is not.
             return (self.state == State::Start).then_some(Err(DecodeError::Empty));
         }
-        let line = match self.rest.iter().position(|byte| *byte == b'\n') {
+        let line = match line_end(&self.rest) {
             Some(end) => {
                 let line = self.rest.split_to(end);
                 self.rest.advance(1);
@@ -92,6 +92,14 @@ impl Commands {
         let command = self.rest.split_to(length);
         Some(Command::decode(command).map_err(|error| DecodeError::Protobuf(error.to_string())))
     }
+}
+
+/// Most frames are one line: to learn that, the standard library looks at many bytes at once, which it does not to
+/// find a position.
+fn line_end(rest: &[u8]) -> Option<usize> {
+    rest.contains(&b'\n')
+        .then(|| rest.iter().position(|byte| *byte == b'\n'))
+        .flatten()
 }
 
 impl Iterator for Commands {

@@ -19,6 +19,9 @@ use super::message::{
 #[error("payload is not valid JSON")]
 pub struct EncodeError;
 
+/// Room for most replies: what does not fit, grows.
+const USUAL_REPLY: usize = 160;
+
 /// Encodes one reply or push, without the framing of a transport.
 ///
 /// # Errors
@@ -26,29 +29,59 @@ pub struct EncodeError;
 pub fn encode_reply(reply: &Reply, encoding: Encoding) -> Result<Frame, EncodeError> {
     let payload = match encoding {
         Encoding::Protobuf => Bytes::from(reply.encode_to_vec()),
-        Encoding::Json => {
-            let mut out = Vec::with_capacity(256);
-            let mut writer = Encoder {
-                json: JsonWriter::new(&mut out),
-                failed: false,
-            };
-            writer.reply(reply);
-            if writer.failed {
-                return Err(EncodeError);
-            }
-            Bytes::from(out)
-        }
+        Encoding::Json => Bytes::from(Encoder::encode(USUAL_REPLY, |e| e.reply(reply))?),
     };
     Ok(Frame::new(payload))
 }
 
 /// Writes messages; remembers whether some payload was not JSON, so that the code below reads as the schema.
-struct Encoder<'a> {
+pub(super) struct Encoder<'a> {
     json: JsonWriter<'a>,
     failed: bool,
 }
 
 impl Encoder<'_> {
+    /// One message, in a buffer with room for `size` bytes to begin with.
+    pub(super) fn encode(
+        size: usize,
+        message: impl FnOnce(&mut Encoder<'_>),
+    ) -> Result<Vec<u8>, EncodeError> {
+        let mut out = Vec::with_capacity(size);
+        let mut encoder = Encoder {
+            json: JsonWriter::new(&mut out),
+            failed: false,
+        };
+        message(&mut encoder);
+        if encoder.failed {
+            return Err(EncodeError);
+        }
+        Ok(out)
+    }
+
+    /// The push of a publication as the engine has it.
+    pub(super) fn publication_push(
+        &mut self,
+        channel: &str,
+        publication: &crate::engine::Publication,
+        epoch: &str,
+    ) {
+        self.object(|e| {
+            e.field("push", |e| {
+                e.json.str_field_nonzero("channel", channel);
+                e.field("pub", |e| {
+                    e.payload("data", &publication.data);
+                    e.message("info", publication.info.as_deref(), |e, info| {
+                        e.info_fields(&info.user, &info.client, &info.conn_info, &info.chan_info);
+                    });
+                    e.json.u64_field_nonzero("offset", publication.offset);
+                    e.tags(&publication.tags);
+                    e.json.str_field_nonzero("epoch", epoch);
+                    e.json.u64_field_nonzero("version", publication.version);
+                });
+            });
+        });
+    }
+
     fn reply(&mut self, reply: &Reply) {
         self.object(|e| {
             e.json.u64_field_nonzero("id", reply.id.into());
@@ -201,14 +234,7 @@ impl Encoder<'_> {
         self.payload("data", &publication.data);
         self.message("info", publication.info.as_ref(), Self::info);
         self.json.u64_field_nonzero("offset", publication.offset);
-        if !publication.tags.is_empty() {
-            self.field("tags", |e| {
-                for (key, value) in &publication.tags {
-                    e.json.key(key);
-                    e.json.str(value);
-                }
-            });
-        }
+        self.tags(&publication.tags);
         self.json.bool_field_nonzero("delta", publication.delta);
         self.json.i64_field_nonzero("time", publication.time);
         self.json.str_field_nonzero("channel", &publication.channel);
@@ -219,11 +245,27 @@ impl Encoder<'_> {
         self.json.u64_field_nonzero("version", publication.version);
     }
 
+    fn tags(&mut self, tags: &BTreeMap<String, String>) {
+        if tags.is_empty() {
+            return;
+        }
+        self.field("tags", |e| {
+            for (key, value) in tags {
+                e.json.key(key);
+                e.json.str(value);
+            }
+        });
+    }
+
     fn info(&mut self, info: &ClientInfo) {
-        self.json.str_field("user", &info.user);
-        self.json.str_field("client", &info.client);
-        self.payload("conn_info", &info.conn_info);
-        self.payload("chan_info", &info.chan_info);
+        self.info_fields(&info.user, &info.client, &info.conn_info, &info.chan_info);
+    }
+
+    fn info_fields(&mut self, user: &str, client: &str, conn_info: &[u8], chan_info: &[u8]) {
+        self.json.str_field("user", user);
+        self.json.str_field("client", client);
+        self.payload("conn_info", conn_info);
+        self.payload("chan_info", chan_info);
     }
 
     fn publications(&mut self, name: &str, publications: &[Publication], always: bool) {

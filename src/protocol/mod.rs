@@ -4,11 +4,13 @@ pub mod codes;
 mod decode;
 mod encode;
 pub mod json;
+mod push;
 
 use crate::engine::{ClientInfo, Publication};
 pub use codes::{Disconnect, ErrorCode, Unsubscribe};
 pub use decode::{Commands, DecodeError};
 pub use encode::{EncodeError, encode_reply};
+pub use push::encode_publication;
 
 /// Messages of the client protocol, compiled from `proto/client.proto`.
 #[allow(

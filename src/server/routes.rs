@@ -1,16 +1,16 @@
 //! Which path of a listener leads where (configuration.md 4.2).
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hashbrown::HashMap;
+use http::header::{ALT_SVC, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Full};
 use tidegate_transports::Acceptor;
-use tidegate_transports::http::{Body, ConcreteBody, HttpService};
+use tidegate_transports::http::{AnswerToWhole, Body, ConcreteBody, HttpService, WholeRequest};
 use tidegate_transports::streaming::{self, EmulationRegistry, StreamOptions};
 use tidegate_transports::websocket::{self, WebsocketOptions};
 
@@ -74,6 +74,10 @@ impl HttpService for Service {
         let routes = self.0.clone();
         Box::pin(async move { routes.answer(request).await })
     }
+
+    fn call_whole<'a>(&'a self, request: WholeRequest<'a>) -> Option<AnswerToWhole<'a>> {
+        self.0.answer_whole(request)
+    }
 }
 
 impl Routes {
@@ -92,14 +96,26 @@ impl Routes {
             response = instrument::count(response, counted);
         }
         if let Some(alt_svc) = self.alt_svc.as_ref().filter(|_| version < Version::HTTP_3) {
-            response
-                .headers_mut()
-                .insert(HeaderName::from_static("alt-svc"), alt_svc.clone());
+            response.headers_mut().insert(ALT_SVC, alt_svc.clone());
         }
         if let Some(log) = log {
             log.finish(response.status());
         }
         response
+    }
+
+    /// Answers calls of the server API over TCP. Where requests are logged or counted, they take the longer way.
+    fn answer_whole<'a>(&'a self, request: WholeRequest<'a>) -> Option<AnswerToWhole<'a>> {
+        let api = self.api_of(request.path)?;
+        if self.logs_requests || self.counts_requests.is_some() || self.endpoints.contains_key(request.path) {
+            return None;
+        }
+        let answer = api.answer_whole(request)?;
+        Some(Box::pin(async move {
+            let mut response = answer.await;
+            response.alt_svc.clone_from(&self.alt_svc);
+            response
+        }))
     }
 
     /// The route of a path, for metrics.
@@ -126,21 +142,21 @@ impl Routes {
         if let Some(endpoint) = self.endpoints.get(path) {
             return self.endpoint(endpoint, request).await;
         }
-        if let Some((prefix, api)) = &self.api {
-            let is_below = path
-                .strip_prefix(prefix.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-            if is_below {
-                let request = request.map(ConcreteBody);
-                // Held on the heap: it is as large as the largest method.
-                let answer = Box::pin(api.answer(request)).await;
-                return answer.map(|body| body.map_err(|never| match never {}).boxed_unsync());
-            }
+        if let Some(api) = self.api_of(path) {
+            let answer = api.answer(request.map(ConcreteBody)).await;
+            return answer.map(|body| body.map_err(|never| match never {}).boxed_unsync());
         }
         if let Some(response) = self.page.as_ref().and_then(|page| page.answer(&request)) {
             return response;
         }
         not_found()
+    }
+
+    /// The server API, if a path is its prefix or below it.
+    fn api_of(&self, path: &str) -> Option<&HttpApi<Node>> {
+        let (prefix, api) = self.api.as_ref()?;
+        let below = path.strip_prefix(prefix.as_str())?;
+        (below.is_empty() || below.starts_with('/')).then_some(api)
     }
 
     async fn endpoint(&self, endpoint: &Endpoint, request: Request<Body>) -> Response<Body> {

@@ -1,9 +1,9 @@
 //! Which endpoints a listener has, from the configuration (configuration.md 4.2).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hashbrown::HashMap;
 use tidegate_transports::streaming::StreamOptions;
 use tidegate_transports::websocket::{Compression, WebsocketOptions};
 

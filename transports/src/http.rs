@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use ::http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 
@@ -55,21 +56,61 @@ pub struct ConnectionFacts {
 /// Answers requests of HTTP/1.1, HTTP/2 and HTTP/3 alike.
 pub trait HttpService: Send + Sync + 'static {
     /// Answers one request. Dropping the future means that the client went away.
-    fn call(
-        &self,
-        request: ::http::Request<Body>,
-    ) -> Pin<Box<dyn Future<Output = ::http::Response<Body>> + Send>>;
+    fn call(&self, request: Request<Body>) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+
+    /// Answers a request that is there as a whole, or declines, and is then given the same request by
+    /// [`call`](Self::call). May be declined for any reason; `None` is always right.
+    fn call_whole<'a>(&'a self, _request: WholeRequest<'a>) -> Option<AnswerToWhole<'a>> {
+        None
+    }
+}
+
+/// An answer to a [`WholeRequest`], under way.
+pub type AnswerToWhole<'a> = Pin<Box<dyn Future<Output = WholeResponse> + Send + 'a>>;
+
+/// An answer whose body is there as a whole, and whose header says nothing that depends on the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WholeResponse {
+    /// Status.
+    pub status: StatusCode,
+    /// Names, in lower case, and values of header fields.
+    pub fields: &'static [(&'static str, &'static str)],
+    /// Value of `Alt-Svc`.
+    pub alt_svc: Option<HeaderValue>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// A POST that is there as a whole: nothing of it is copied, and header fields are looked up where they were read.
+/// Backends send little else.
+#[derive(Clone, Copy, Debug)]
+pub struct WholeRequest<'a> {
+    /// Path of the target.
+    pub path: &'a str,
+    /// What follows the question mark.
+    pub query: Option<&'a str>,
+    /// The body.
+    pub body: &'a [u8],
+    pub(crate) fields: &'a [httparse::Header<'a>],
+}
+
+impl<'a> WholeRequest<'a> {
+    /// Value of the first field of that name.
+    #[must_use]
+    pub fn field(&self, name: &HeaderName) -> Option<&'a [u8]> {
+        self.fields
+            .iter()
+            .find(|field| field.name.eq_ignore_ascii_case(name.as_str()))
+            .map(|field| field.value)
+    }
 }
 
 impl<F, R> HttpService for F
 where
-    F: Fn(::http::Request<Body>) -> R + Send + Sync + 'static,
-    R: Future<Output = ::http::Response<Body>> + Send + 'static,
+    F: Fn(Request<Body>) -> R + Send + Sync + 'static,
+    R: Future<Output = Response<Body>> + Send + 'static,
 {
-    fn call(
-        &self,
-        request: ::http::Request<Body>,
-    ) -> Pin<Box<dyn Future<Output = ::http::Response<Body>> + Send>> {
+    fn call(&self, request: Request<Body>) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
         Box::pin(self(request))
     }
 }

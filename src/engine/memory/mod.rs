@@ -97,10 +97,10 @@ impl MemoryBroker {
     }
 
     fn publish_now(&self, channel: &str, publication: Publication, options: PublishOptions) -> Published {
-        let now = Instant::now();
         let Some(key) = options.idempotency_key.clone() else {
-            return self.append_and_deliver(channel, publication, &options, now);
+            return self.append_and_deliver(channel, publication, &options);
         };
+        let now = Instant::now();
         let key = (Arc::<str>::from(channel), key);
         // The shard is locked only around the look-ups: two concurrent first uses of one key could both pass, so
         // the key is reserved before the publication is delivered.
@@ -125,7 +125,7 @@ impl MemoryBroker {
                 },
             );
         }
-        let published = self.append_and_deliver(channel, publication, &options, now);
+        let published = self.append_and_deliver(channel, publication, &options);
         if let Some(remembered) = self.shard(channel).lock().results.get_mut(&key) {
             remembered.position.clone_from(&published.position);
         }
@@ -141,7 +141,6 @@ impl MemoryBroker {
         channel: &str,
         mut publication: Publication,
         options: &PublishOptions,
-        now: Instant,
     ) -> Published {
         let Some(retention) = options.retention else {
             self.deliver(channel, &Arc::new(publication), None);
@@ -150,6 +149,7 @@ impl MemoryBroker {
                 suppressed: None,
             };
         };
+        let now = Instant::now();
         let stream = self.stream(channel);
         let mut stream = stream.lock();
         stream.expire(now);

@@ -256,11 +256,35 @@ fn decimal(out: &mut Vec<u8>, mut value: u64) {
 
 /// Writes a quoted string. Text between the characters that need escaping is copied in one piece.
 fn escape(out: &mut Vec<u8>, text: &str) {
+    out.reserve(text.len() + 2);
     out.push(b'"');
-    copy_escaping(out, text, |byte| {
-        byte < 0x20 || matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&')
-    });
+    copy_escaping(out, text, &IN_STRING);
     out.push(b'"');
+}
+
+/// Bytes by whether they need a closer look before they are copied.
+type Special = [bool; 256];
+
+/// For text that becomes a string.
+static IN_STRING: Special = special(b"\"\\<>&", 0x20);
+/// For the strings of JSON that is embedded.
+static IN_JSON: Special = special(b"<>&", 0);
+
+/// The bytes of `list`, those below `below`, and the first byte of a line separator.
+const fn special(list: &[u8], below: usize) -> Special {
+    let mut table = [false; 256];
+    let mut index = 0;
+    while index < below {
+        table[index] = true;
+        index += 1;
+    }
+    index = 0;
+    while index < list.len() {
+        table[list[index] as usize] = true;
+        index += 1;
+    }
+    table[0xe2] = true;
+    table
 }
 
 /// Copies JSON without the white space between its tokens. `<`, `>`, `&` and the two line separators can only
@@ -270,9 +294,7 @@ fn compact_html(out: &mut Vec<u8>, json: &str) {
     let mut in_string = false;
     let mut escaped = false;
     let mut copy = |from: usize, to: usize| {
-        copy_escaping(out, json.get(from..to).unwrap_or_default(), |byte| {
-            matches!(byte, b'<' | b'>' | b'&')
-        });
+        copy_escaping(out, json.get(from..to).unwrap_or_default(), &IN_JSON);
     };
     for (index, byte) in json.bytes().enumerate() {
         match byte {
@@ -289,20 +311,24 @@ fn compact_html(out: &mut Vec<u8>, json: &str) {
     copy(start, json.len());
 }
 
-/// Copies `text`, escaping the bytes that `special` names, which must be ASCII, and U+2028 and U+2029, which are
-/// line ends to JavaScript but not to JSON.
-fn copy_escaping(out: &mut Vec<u8>, text: &str, special: impl Fn(u8) -> bool) {
+/// Copies `text`, escaping what `special` marks, which must be ASCII, and U+2028 and U+2029, which are line ends to
+/// JavaScript but not to JSON. Most text has nothing of either.
+fn copy_escaping(out: &mut Vec<u8>, text: &str, special: &Special) {
     let bytes = text.as_bytes();
     let mut start = 0;
     let mut index = 0;
     while let Some(&byte) = bytes.get(index) {
+        if !special[usize::from(byte)] {
+            index += 1;
+            continue;
+        }
         let length = match byte {
             0xe2 if is_line_separator(bytes, index) => 3,
-            _ if special(byte) => 1,
-            _ => {
+            0xe2 => {
                 index += 1;
                 continue;
             }
+            _ => 1,
         };
         out.extend_from_slice(bytes.get(start..index).unwrap_or_default());
         match byte {

@@ -18,6 +18,8 @@ pub(super) const API_BOUNDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 /// buckets up, so it never tells fewer in all than in a bucket.
 pub(super) struct Histogram {
     bounds: &'static [f64],
+    /// The same in nanoseconds: what is counted is compared as the integer it is.
+    limits: Box<[u64]>,
     /// One more than bounds: the last counts what exceeds them all.
     buckets: Box<[Counter]>,
     nanoseconds: Counter,
@@ -37,20 +39,20 @@ impl Histogram {
     pub(super) fn new(bounds: &'static [f64]) -> Self {
         Self {
             bounds,
+            limits: bounds.iter().map(|bound| (bound * 1e9).round() as u64).collect(),
             buckets: (0..=bounds.len()).map(|_| Counter::default()).collect(),
             nanoseconds: Counter::default(),
         }
     }
 
     pub(super) fn observe(&self, duration: Duration) {
-        let seconds = duration.as_secs_f64();
-        let index = self.bounds.partition_point(|bound| *bound < seconds);
+        // Lasts for 584 years.
+        let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let index = self.limits.partition_point(|limit| *limit < nanoseconds);
         if let Some(bucket) = self.buckets.get(index) {
             bucket.add(1);
         }
-        // Lasts for 584 years.
-        self.nanoseconds
-            .add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+        self.nanoseconds.add(nanoseconds);
     }
 
     pub(super) fn read(&self) -> Distribution {

@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod api_calls;
 mod api_pushes;
 mod commands;
 mod connect;

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! accept ──(TLS)──> first request ──(WebSocket)──> websocket
-//!                        └──(anything else)──────> http: hyper
+//!                        ├──(plain calls)──> calls ──(anything else)──┐
+//!                        └──(anything else)───────────────────────────┴──> http: hyper
 //! ```
 //!
 //! Most connections of this server are WebSockets from their first request on. That request is read here, so that
 //! the HTTP stack, which would be thrown away a moment later, is not set up for them.
 
+mod calls;
 mod first;
 mod http;
 mod stream;
@@ -166,6 +168,12 @@ async fn serve_connection(server: Arc<Server>, stream: TcpStream, peer: SocketAd
     };
     let Some(first) = read else { return };
     if let Some((stream, facts, answered)) = first::answer(&server, first, facts).await {
-        Box::pin(http::serve_h1(server, stream, facts, answered)).await;
+        let unanswered = match answered {
+            Some(_) => Some(stream),
+            None => Box::pin(calls::serve(&server, stream)).await,
+        };
+        if let Some(stream) = unanswered {
+            Box::pin(http::serve_h1(server, stream, facts, answered)).await;
+        }
     }
 }
