@@ -7,7 +7,7 @@ ends by itself; ends only processes it started.
 
 The exit code is 1 if something was lost, or if a figure is worse than benches/baseline.json by more than the noise
 that was measured with it. `--runs 3 --write-baseline` measures both anew, puts the table into RESULTS.md and draws the
-plots; make it on a quiet machine. Single figures of shared machines mean little: compare ratios of one run.
+plots; make it on a quiet machine. With words it renews the baseline of those runs only. Single figures of shared machines mean little: compare ratios of one run.
 """
 
 import argparse
@@ -45,7 +45,8 @@ def main() -> int:
     print(text)
     if options.write_baseline and not failed:
         baseline.write(BASELINE, done)
-        write_results(text)
+        if not options.words:
+            write_results(text)
     worse, better = baseline.compare(BASELINE, done)
     report("better than the baseline, which could be renewed", better)
     report("WORSE than the baseline", worse)
@@ -78,8 +79,10 @@ def add(lines: dict, run: Run) -> None:
 
 def write_results(text: str) -> None:
     """Between the marks; everything else is written by hand."""
-    before, _, rest = RESULTS.read_text().partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
+    before, start, rest = RESULTS.read_text().partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not (start and end):
+        raise SystemExit(f"{RESULTS} has lost the marks around its table")
     RESULTS.write_text(f"{before}{MARKS[0]}{text}\n{MARKS[1]}{after}")
 
 

@@ -7,10 +7,14 @@ use tidegate::cli::{self, DotenvError, RunArgs};
 use tidegate::telemetry::log;
 use tidegate::{config, server};
 
-/// Chosen by measurement: see benches/RESULTS.md.
 #[cfg(feature = "mimalloc")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+mod allocator;
+
+/// What workers do about once a second to give memory back.
+#[cfg(feature = "mimalloc")]
+const TRIM: Option<fn()> = Some(allocator::trim);
+#[cfg(not(feature = "mimalloc"))]
+const TRIM: Option<fn()> = None;
 
 fn main() -> ExitCode {
     match cli::start(std::env::args_os()) {
@@ -40,7 +44,7 @@ fn run(args: &RunArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail("error starting the runtime", &error),
     };
-    match runtime.block_on(server::run(sources, loaded)) {
+    match runtime.block_on(server::run(sources, loaded, TRIM)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(server::Failed) => ExitCode::FAILURE,
     }

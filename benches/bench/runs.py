@@ -30,16 +30,20 @@ class Incomplete(Exception):
 
 def measure(server: Server, tool: str, arguments: list[str]) -> Numbers:
     with server:
-        return checked(load.figures(load.start(tool, arguments, server)))
+        return loaded(server, tool, arguments)
 
 
-def checked(figures: dict) -> dict:
-    """Refuses figures of a run in which something was lost."""
-    wrong = {key: figures[key] for key in ("dead", "errors", "api_errors") if figures.get(key)}
-    if wrong or figures.get("delivered", 0) != figures.get("expected", figures.get("delivered", 0)):
-        raise Incomplete(str(figures))
+def loaded(server: Server, tool: str, arguments: list[str]) -> Numbers:
+    """Refuses figures of a run in which something was lost or somebody could not connect."""
+    figures = load.figures(load.start(tool, arguments, server))
+    wrong = [key for key in ("dead", "errors", "api_errors") if figures.get(key)]
+    if "-n" in arguments and int(arguments[arguments.index("-n") + 1]) != figures.get("conns", figures.get("sessions")):
+        wrong.append("conns")
     if "expected" in figures:
         figures["lost"] = figures["expected"] - figures["delivered"]
+        wrong += ["delivered"] if figures["lost"] else []
+    if wrong:
+        raise Incomplete(f"{', '.join(wrong)} in {figures}")
     return figures
 
 
@@ -64,7 +68,7 @@ def idle_and_gone() -> tuple[Numbers, Numbers]:
     arguments = ["idle", "-n", "10000"]
     floor = measure(Floor(), "loadgen", arguments)
     with Tidegate() as server:
-        figures = checked(load.figures(load.start("loadgen", arguments, server)))
+        figures = loaded(server, "loadgen", arguments)
         kept = load.memory_at_rest(server.pid) - figures["rss_before_kb"]
     figures["kept_percent"] = max(0.0, 100 * kept / figures["rss_before_kb"])
     return floor, figures

@@ -4,6 +4,7 @@
 //! there only reference-counted bytes move. The fan-out to one channel runs under that channel's lock: every
 //! subscriber sees publications in one order. The hub knows outboxes, not transports.
 
+mod channel;
 mod encoded;
 mod handle;
 mod subscriber;
@@ -15,10 +16,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use tidegate_transports::{TransportKind, flush};
 
 use crate::engine::{ClientInfo, Epoch, Publication};
+use channel::{Channel, Left};
 use encoded::EncodedPublication;
 pub use handle::{Event, Handle, Mailbox};
 pub use subscriber::{CaughtUp, Gap, Subscriber, Tracking};
@@ -29,11 +31,6 @@ const SHARDS: usize = 64;
 pub struct Hub {
     hasher: RandomState,
     shards: Vec<RwLock<HashMap<Arc<str>, Arc<Channel>>>>,
-}
-
-struct Channel {
-    name: Arc<str>,
-    subscribers: Mutex<Vec<Arc<Subscriber>>>,
 }
 
 /// What a broadcast did, for metrics.
@@ -56,53 +53,40 @@ impl Default for Hub {
 
 impl Hub {
     /// Adds a subscriber; answers whether it is the channel's first.
-    pub fn join(&self, channel: &Arc<str>, subscriber: Arc<Subscriber>) -> bool {
-        let mut shard = self.shard(channel).write();
-        let entry = shard.entry(channel.clone()).or_insert_with(|| {
-            Arc::new(Channel {
-                name: channel.clone(),
-                subscribers: Mutex::default(),
-            })
-        });
-        let mut subscribers = entry.subscribers.lock();
-        subscriber.set_slot(subscribers.len());
-        subscribers.push(subscriber);
-        subscribers.len() == 1
+    pub fn join(&self, channel: &Arc<str>, subscriber: &Arc<Subscriber>) -> bool {
+        loop {
+            if let Some(open) = self.channel(channel)
+                && open.join(subscriber)
+            {
+                return false;
+            }
+            let mut shard = self.shard(channel).write();
+            // Somebody else may have opened the channel in between.
+            if shard.get(channel).is_none_or(|known| known.is_closed()) {
+                let opened = Channel::new(channel.clone(), subscriber.clone());
+                shard.insert(channel.clone(), Arc::new(opened));
+                return true;
+            }
+        }
     }
 
     /// Removes a subscriber; answers whether it was the channel's last.
     pub fn leave(&self, channel: &str, subscriber: &Arc<Subscriber>) -> bool {
-        let mut shard = self.shard(channel).write();
-        let Some(entry) = shard.get(channel) else {
+        let Some(open) = self.channel(channel) else {
             return false;
         };
-        let last = {
-            let mut subscribers = entry.subscribers.lock();
-            let slot = subscriber.slot();
-            if !subscribers
-                .get(slot)
-                .is_some_and(|other| Arc::ptr_eq(other, subscriber))
-            {
-                return false;
-            }
-            // The last subscriber moves into the free slot: leaving a huge channel stays cheap.
-            subscribers.swap_remove(slot);
-            if let Some(moved) = subscribers.get(slot) {
-                moved.set_slot(slot);
-            }
-            if subscribers.len() < subscribers.capacity() / 4 {
-                let keep = subscribers.len() * 2;
-                subscribers.shrink_to(keep);
-            }
-            subscribers.is_empty()
-        };
-        if last {
+        if open.leave(subscriber) != Left::Last {
+            return false;
+        }
+        let mut shard = self.shard(channel).write();
+        // Whoever joined since has put another channel in its place.
+        if shard.get(channel).is_some_and(|known| Arc::ptr_eq(known, &open)) {
             shard.remove(channel);
             if shard.len() < shard.capacity() / 4 {
                 shard.shrink_to_fit();
             }
         }
-        last
+        true
     }
 
     /// Offers a publication to all local subscribers of a channel.
@@ -119,9 +103,9 @@ impl Hub {
         };
         let mut encoded = EncodedPublication::new(&channel.name, publication, epoch);
         flush::hold(|| {
-            for subscriber in channel.subscribers.lock().iter() {
+            channel.broadcast(|subscriber| {
                 subscriber.offer(publication, epoch, now_ms, &mut encoded, &mut delivery);
-            }
+            });
         });
         delivery
     }
@@ -143,9 +127,7 @@ impl Hub {
         };
         let mut encoded = encoded::EncodedPush::new(&channel.name, info, build);
         flush::hold(|| {
-            for subscriber in channel.subscribers.lock().iter() {
-                subscriber.offer_push(&mut encoded, &mut delivery);
-            }
+            channel.broadcast(|subscriber| subscriber.offer_push(&mut encoded, &mut delivery));
         });
         delivery
     }
@@ -159,7 +141,8 @@ impl Hub {
                 let shard = shard.read();
                 shard
                     .values()
-                    .map(|entry| (entry.name.clone(), entry.subscribers.lock().len()))
+                    .filter(|entry| entry.count() > 0)
+                    .map(|entry| (entry.name.clone(), entry.count()))
                     .collect::<Vec<_>>()
             })
             .collect()
@@ -172,7 +155,7 @@ impl Hub {
             .iter()
             .fold((0, 0), |(channels, subscriptions), shard| {
                 let shard = shard.read();
-                let here: usize = shard.values().map(|entry| entry.subscribers.lock().len()).sum();
+                let here: usize = shard.values().map(|entry| entry.count()).sum();
                 (channels + shard.len(), subscriptions + here)
             })
     }

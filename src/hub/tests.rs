@@ -72,7 +72,7 @@ fn one_encoding_serves_all_and_the_first_push_tells_the_epoch() {
     ];
     for (index, of) in handles.iter().enumerate() {
         let subscriber = subscriber(of, true);
-        assert_eq!(hub.join(&channel, subscriber.clone()), index == 0);
+        assert_eq!(hub.join(&channel, &subscriber), index == 0);
         subscriber
             .catch_up(Vec::new(), top(0, &epoch), false, 0)
             .expect("no gap");
@@ -107,7 +107,7 @@ fn leaving_a_channel_keeps_the_others() {
     let of = handle(Encoding::Json, None);
     let subscribers: Vec<_> = (0..5).map(|_| subscriber(&of, false)).collect();
     for one in &subscribers {
-        hub.join(&channel, one.clone());
+        hub.join(&channel, &one);
     }
     assert_eq!(hub.counts(), (1, 5));
     for (index, one) in subscribers.iter().enumerate() {
@@ -124,7 +124,7 @@ fn a_slow_reader_is_told_and_others_are_not_disturbed() {
     let (slow, fast) = (handle(Encoding::Json, Some(100)), handle(Encoding::Json, None));
     for of in [&slow, &fast] {
         let one = subscriber(of, false);
-        hub.join(&channel, one.clone());
+        hub.join(&channel, &one);
         one.release(&channel, 0);
     }
     for _ in 0..10 {
@@ -145,7 +145,7 @@ fn payloads_that_are_not_json_close_json_connections_only() {
     let (json, protobuf) = (handle(Encoding::Json, None), handle(Encoding::Protobuf, None));
     for of in [&json, &protobuf] {
         let one = subscriber(of, false);
-        hub.join(&channel, one.clone());
+        hub.join(&channel, &one);
         one.release(&channel, 0);
     }
     let binary = Arc::new(Publication {
@@ -166,7 +166,7 @@ fn what_arrives_before_the_reply_waits_for_it() {
     let channel: Arc<str> = "ch".into();
     let of = handle(Encoding::Json, None);
     let one = subscriber(&of, false);
-    hub.join(&channel, one.clone());
+    hub.join(&channel, &one);
     hub.publication("ch", &publication(0), None, 0);
     hub.join_push("ch", &crate::engine::ClientInfo::default());
     assert!(frames(&of).is_empty());
@@ -218,7 +218,7 @@ proptest! {
         let channel: Arc<str> = "ch".into();
         let of = handle(Encoding::Json, None);
         let one = subscriber(&of, true);
-        hub.join(&channel, one.clone());
+        hub.join(&channel, &one);
         let mut epoch = Epoch::new("0");
         let mut epochs = 0;
         let mut items: Vec<Arc<Publication>> = Vec::new();
@@ -283,4 +283,66 @@ proptest! {
             prop_assert_eq!(one.confirm(&position, &current, 0), seen.len() == items.len());
         }
     }
+}
+
+#[test]
+fn threads_that_join_leave_and_publish_leave_nothing_behind_and_lose_nothing() {
+    const ROUNDS: u64 = 300;
+    let hub = Hub::default();
+    let channel: Arc<str> = "ch".into();
+    let staying = handle(Encoding::Json, None);
+    let stays = subscriber(&staying, false);
+    hub.join(&channel, &stays);
+    stays.release(&channel, 0);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (hub, channel) = (&hub, &channel);
+            scope.spawn(move || {
+                // One thread opens and closes a channel of its own in the same table.
+                let other: Arc<str> = "other".into();
+                let name = if thread == 0 { &other } else { channel };
+                for _ in 0..ROUNDS {
+                    let passing = handle(Encoding::Protobuf, None);
+                    let passes = subscriber(&passing, false);
+                    assert_eq!(hub.join(name, &passes), thread == 0);
+                    passes.release(name, 0);
+                    hub.publication(channel, &publication(0), None, 0);
+                    assert_eq!(hub.leave(name, &passes), thread == 0);
+                    assert_eq!(frames(&passing).is_empty(), thread == 0);
+                }
+            });
+        }
+    });
+    assert_eq!(frames(&staying).len() as u64, 4 * ROUNDS);
+    assert_eq!(hub.counts(), (1, 1));
+    assert!(hub.leave(&channel, &stays));
+    assert_eq!(hub.counts(), (0, 0));
+    assert!(hub.channels().is_empty());
+}
+
+#[test]
+fn a_channel_that_empties_while_others_join_it_is_opened_again() {
+    let hub = Hub::default();
+    let channel: Arc<str> = "ch".into();
+    let opened = std::sync::atomic::AtomicUsize::new(0);
+    let closed = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..1000 {
+                    let passes = subscriber(&handle(Encoding::Json, None), false);
+                    opened.fetch_add(
+                        usize::from(hub.join(&channel, &passes)),
+                        std::sync::atomic::Ordering::Relaxed,
+                    );
+                    closed.fetch_add(
+                        usize::from(hub.leave(&channel, &passes)),
+                        std::sync::atomic::Ordering::Relaxed,
+                    );
+                }
+            });
+        }
+    });
+    assert_eq!(opened.into_inner(), closed.into_inner());
+    assert_eq!(hub.counts(), (0, 0));
 }

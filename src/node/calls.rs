@@ -162,7 +162,7 @@ impl Node {
             read,
         } = attach;
         let metrics = &self.context.metrics;
-        if self.hub.join(channel, subscriber.clone()) {
+        if self.hub.join(channel, subscriber) {
             metrics.action(Action::BrokerSubscribe);
             self.broker.subscribe(channel).await?;
         }

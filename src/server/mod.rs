@@ -59,11 +59,12 @@ pub struct Server {
 pub struct ShutdownTimeout;
 
 impl Server {
-    /// Starts a server. Must be called inside a Tokio runtime.
+    /// Starts a server. Must be called inside a Tokio runtime. `trim` is called about once a second on every worker
+    /// thread: where the allocator can give unused memory of a thread back to the system.
     ///
     /// # Errors
     /// What the operator must change: certificates, keys, addresses.
-    pub async fn start(loaded: &Loaded) -> Result<Self, StartError> {
+    pub async fn start(loaded: &Loaded, trim: Option<fn()>) -> Result<Self, StartError> {
         let config = &loaded.config;
         let key_source: Arc<dyn KeySource> = Arc::new(HttpKeySource::new().map_err(StartError::KeySource)?);
         let rules = rules::build(config, &key_source)?;
@@ -74,7 +75,7 @@ impl Server {
                 "usage of allowed_origins * is discouraged for security reasons, consider setting exact list of origins"
             );
         }
-        let workers = Workers::start().map_err(StartError::Workers)?;
+        let workers = Workers::start(trim).map_err(StartError::Workers)?;
         let sockets = listeners::Sockets::bind(config, workers.handles().len())?;
         let id = Uuid::new_v4().to_string();
         let settings = rules::settings(config, id.clone());

@@ -9,17 +9,18 @@ use super::Server;
 use crate::config::{self, Loaded, Sources};
 use crate::telemetry::log;
 
-/// Runs the server until a signal ends it. The error was logged; the process should exit with status 1.
+/// Runs the server until a signal ends it. The error was logged; the process should exit with status 1. `trim`:
+/// see [`Server::start`].
 ///
 /// # Errors
 /// [`Failed`] if the server could not start, or did not stop in time.
-pub async fn run(sources: Sources, loaded: Loaded) -> Result<(), Failed> {
+pub async fn run(sources: Sources, loaded: Loaded, trim: Option<fn()>) -> Result<(), Failed> {
     let pid_file = PidFile::write(&loaded.config.pid_file)?;
     log_start(&sources, &loaded);
     // Signals are taken before the server starts: one that comes early must not kill it half-started.
     let mut signals =
         Signals::install().map_err(|error| fatal("error installing signal handlers", &error))?;
-    let server = Server::start(&loaded)
+    let server = Server::start(&loaded, trim)
         .await
         .map_err(|error| fatal("error starting server", &error))?;
     if let Some(url) = server.page_url() {

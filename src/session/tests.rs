@@ -178,7 +178,7 @@ impl Client {
                 attach
                     .into_iter()
                     .map(|attach| {
-                        self.hub.join(&attach.channel, attach.subscriber);
+                        self.hub.join(&attach.channel, &attach.subscriber);
                         attach.read.map(|query| read(&attach.channel, query)).transpose()
                     })
                     .collect(),

@@ -11,9 +11,13 @@
 use std::io;
 use std::num::NonZeroUsize;
 use std::thread;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
+
+const TRIM_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The worker threads of a server. Dropping them ends the threads and drops what runs on them.
 #[derive(Debug)]
@@ -23,25 +27,28 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts one worker per core that the process may use.
+    /// Starts one worker per core that the process may use. Each calls `trim` about once a second.
     ///
     /// # Errors
     /// If a thread or its runtime cannot be made.
-    pub fn start() -> io::Result<Self> {
-        Self::start_count(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
+    pub fn start(trim: Option<fn()>) -> io::Result<Self> {
+        Self::start_count(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN), trim)
     }
 
     /// Starts `count` workers.
     ///
     /// # Errors
     /// If a thread or its runtime cannot be made.
-    pub fn start_count(count: NonZeroUsize) -> io::Result<Self> {
+    pub fn start_count(count: NonZeroUsize, trim: Option<fn()>) -> io::Result<Self> {
         let mut workers = Self {
             handles: Vec::with_capacity(count.get()),
             stop: CancellationToken::new(),
         };
         for number in 0..count.get() {
             let runtime = Builder::new_current_thread().enable_all().build()?;
+            if let Some(trim) = trim {
+                runtime.spawn(every_second(trim));
+            }
             workers.handles.push(runtime.handle().clone());
             let stop = workers.stop.clone();
             thread::Builder::new()
@@ -55,6 +62,15 @@ impl Workers {
     #[must_use]
     pub fn handles(&self) -> &[Handle] {
         &self.handles
+    }
+}
+
+async fn every_second(trim: fn()) {
+    let mut ticks = tokio::time::interval(TRIM_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        trim();
     }
 }
 
@@ -72,7 +88,7 @@ mod tests {
 
     #[tokio::test]
     async fn tasks_run_where_they_were_put_and_end_with_the_workers() {
-        let workers = Workers::start_count(NonZeroUsize::new(2).unwrap()).unwrap();
+        let workers = Workers::start_count(NonZeroUsize::new(2).unwrap(), None).unwrap();
         let mut names = Vec::new();
         for handle in workers.handles() {
             let name = handle.spawn(async { thread::current().name().map(str::to_owned) });

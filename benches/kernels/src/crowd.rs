@@ -38,7 +38,7 @@ impl Crowd {
                 mailbox: Mailbox::default(),
             });
             let subscriber = Arc::new(Subscriber::new(handle.clone(), tracking, false));
-            hub.join(&channel, subscriber.clone());
+            hub.join(&channel, &subscriber);
             subscriber.release(&channel, 0);
             handle
         });

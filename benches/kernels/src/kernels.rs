@@ -18,14 +18,17 @@ const MANY: usize = 1000;
 /// Publications that queue up before writers come, in the measurements under pressure.
 const BACKLOG: usize = 64;
 
+/// Runs a kernel so many times.
+pub(crate) type Kernel = fn(usize);
+
 /// What a run under callgrind may ask for. Instructions are collected inside of functions named `kernel_…` only.
-pub(crate) const KERNELS: [(&str, fn(usize)); 4] = [
+pub(crate) const KERNELS: [(&str, Kernel); 4] = [
     // To one subscriber: the encoding is nearly all of it.
     ("encode_json", |rounds| {
-        publish(&Crowd::uniform(Encoding::Json, 1), rounds)
+        publish(&Crowd::uniform(Encoding::Json, 1), rounds);
     }),
     ("encode_protobuf", |rounds| {
-        publish(&Crowd::uniform(Encoding::Protobuf, 1), rounds)
+        publish(&Crowd::uniform(Encoding::Protobuf, 1), rounds);
     }),
     // To many: the encoding hardly counts. Then, one frame is taken from each of many outboxes.
     ("fan_out", |rounds| publish(&Crowd::mixed(MANY), rounds)),

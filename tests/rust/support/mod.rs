@@ -67,7 +67,7 @@ impl TestServer {
             ..Sources::default()
         };
         let loaded = config::load(&sources).unwrap_or_else(|error| panic!("configuration: {error}"));
-        let server = Server::start(&loaded).await.unwrap();
+        let server = Server::start(&loaded, None).await.unwrap();
         let address = server.addresses()[0];
         Self {
             server,

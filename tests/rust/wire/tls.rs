@@ -111,7 +111,7 @@ const TLS12: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS12];
 #[tokio::test]
 async fn http2_by_alpn_points_to_http3() {
     let tls = Tls::new();
-    let server = Server::start(&tls.load("1.2")).await.unwrap();
+    let server = Server::start(&tls.load("1.2"), None).await.unwrap();
     let stream = tls.dial(&server, &["h2", "http/1.1"], BOTH).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     let (mut sender, connection) =
@@ -143,7 +143,7 @@ async fn http2_by_alpn_points_to_http3() {
 #[tokio::test]
 async fn a_websocket_over_tls() {
     let tls = Tls::new();
-    let server = Server::start(&tls.load("1.2")).await.unwrap();
+    let server = Server::start(&tls.load("1.2"), None).await.unwrap();
     let stream = tls.dial(&server, &["http/1.1"], BOTH).await.unwrap();
     let (mut socket, _) = tokio_tungstenite::client_async("wss://localhost/connection/websocket", stream)
         .await
@@ -165,7 +165,7 @@ async fn a_websocket_over_tls() {
 #[tokio::test]
 async fn the_minimum_version_holds() {
     let tls = Tls::new();
-    let server = Server::start(&tls.load("1.3")).await.unwrap();
+    let server = Server::start(&tls.load("1.3"), None).await.unwrap();
     assert!(tls.dial(&server, &[], TLS12).await.is_err());
     assert!(tls.dial(&server, &[], BOTH).await.is_ok());
     server.stop().await.unwrap();
@@ -176,7 +176,7 @@ async fn a_key_of_another_certificate_is_named() {
     let tls = Tls::new();
     let other = tls.ca.server(KeyKind::P256, &["localhost"]).unwrap();
     fs::write(tls.path("key.pem"), &other.key_pem).unwrap();
-    let Err(error) = Server::start(&tls.load("1.2")).await else {
+    let Err(error) = Server::start(&tls.load("1.2"), None).await else {
         panic!("started")
     };
     let error = error.to_string();
@@ -190,7 +190,7 @@ async fn a_key_of_another_certificate_is_named() {
 async fn a_reload_shows_the_renewed_certificate() {
     let tls = Tls::new();
     let loaded = tls.load("1.2");
-    let server = Server::start(&loaded).await.unwrap();
+    let server = Server::start(&loaded, None).await.unwrap();
     let leaf = |stream: &TlsStream<TcpStream>| stream.get_ref().1.peer_certificates().unwrap()[0].to_vec();
     let before = leaf(&tls.dial(&server, &[], BOTH).await.unwrap());
     tls.install(&tls.ca.server(KeyKind::P384, &["localhost"]).unwrap());
