@@ -18,7 +18,7 @@ use crate::server::{Api, LoadedServer};
 const CHANNELS: [&str; 3] = ["a", "b", "st:c"];
 const PUBLISHERS: u32 = 4;
 /// Publications of one publisher to one channel.
-const EACH: u32 = 400;
+const EACH: u32 = 250;
 /// Subscribers who make a broadcast long, and publishers enough for two broadcasts at a time.
 const CROWD: usize = 150;
 const CROWD_PUBLISHERS: u32 = 8;
