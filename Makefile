@@ -32,6 +32,7 @@ test-browser: build tests/node_modules
 
 test-python: build $(VENV)/.installed
 	$(VENV)/bin/pytest tests/python
+	$(PYTHON) -m unittest discover --start-directory benches --top-level-directory benches
 
 ## A few seconds of each fuzz target.
 fuzz:

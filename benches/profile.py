@@ -3,7 +3,9 @@
 
 KIND is one of
   idle, idle-tls, idle-wt   what a connection keeps on the heap, by the place that allocated it (heaptrack)
+  gone   what stays on the heap when all connections have gone, by the place that allocated it (heaptrack)
   fanout, unpaced, publish, pairs, open, wt   where the CPU time goes (perf), as shares and as a tree of calls
+  all   one after the other
 
 The summary goes to benches/profiles/KIND.txt and to the terminal. Heap profiles need a server with the system's
 allocator, the only one that heaptrack sees: without --binary it is built (`--no-default-features`). Needs the Debian
@@ -38,17 +40,18 @@ def main() -> int:
     options = arguments()
     paths.raise_file_limit()
     paths.OUT.mkdir(parents=True, exist_ok=True)
-    lines = heap_profile(options) if options.kind in HEAP else cpu_profile(options)
-    text = "\n".join(lines) + "\n"
-    out = options.out or paths.BENCHES / "profiles" / f"{options.kind}.txt"
-    out.write_text(text)
-    print(text)
+    paths.build_tools()
+    for kind in PROFILES if options.kind == "all" else [options.kind]:
+        text = "\n".join(PROFILES[kind](kind, options)) + "\n"
+        out = options.out or paths.BENCHES / "profiles" / f"{kind}.txt"
+        out.write_text(text)
+        print(text)
     return 0
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=[*HEAP, *CPU])
+    parser.add_argument("kind", choices=[*PROFILES, "all"])
     parser.add_argument("--binary", type=pathlib.Path, help="the server to profile (default: it is built)")
     parser.add_argument("--sources", type=pathlib.Path, default=paths.ROOT, help="the sources it was built from")
     parser.add_argument("--out", type=pathlib.Path, help="where the summary goes")
@@ -56,15 +59,17 @@ def arguments() -> argparse.Namespace:
     options = parser.parse_args()
     if options.binary and not options.binary.is_file():
         parser.error(f"{options.binary} is no file")
+    if options.kind == "all" and (options.binary or options.out):
+        parser.error("heap and CPU profiles want different binaries, and each a file of its own")
     return options
 
 
-def heap_profile(options: argparse.Namespace) -> list[str]:
+def heap_profile(kind: str, options: argparse.Namespace) -> list[str]:
     """Two crowds of equal size come one after the other; what the second one added is the profile."""
-    tool, count, tls = HEAP[options.kind]
+    tool, count, tls = HEAP[kind]
     count = options.n or count
     binary = options.binary or system_allocator_build()
-    record = paths.OUT / f"{options.kind}.heaptrack"
+    record = paths.OUT / f"{kind}.heaptrack"
     started = time.monotonic()
     crowds, moments, memory = [], [], []
     with Tidegate(tls, binary, heap.environment(record)) as server:
@@ -80,7 +85,35 @@ def heap_profile(options: argparse.Namespace) -> list[str]:
             crowd.wait()
     first, second = heap.alive(record, moments, options.sources)
     record.unlink()
-    return heap_lines(options.kind, count, heap.difference(first, second, count), memory)
+    return heap_lines(kind, count, heap.difference(first, second, count), memory)
+
+
+def gone_profile(_: str, options: argparse.Namespace) -> list[str]:
+    """A crowd comes and goes twice; what is alive after the second time and was not after the start."""
+    count = options.n or 10_000
+    binary = options.binary or system_allocator_build()
+    record = paths.OUT / "gone.heaptrack"
+    started = time.monotonic()
+    moments, memory = [], []
+    with Tidegate(False, binary, heap.environment(record)) as server:
+        for crowds in (0, 2):
+            for _ in range(crowds):
+                load.figures(load.start("loadgen", ["idle", "-n", str(count), "--settle", "2"], server))
+            time.sleep(1)
+            memory.append(load.memory_at_rest(server.pid))
+            moments.append(time.monotonic() - started - load.REST / 2)
+    before, after = heap.alive(record, moments, options.sources)
+    record.unlink()
+    grown = heap.difference(before, after, 1)
+    alive = sum(kept.bytes for kept in before.values())
+    return [
+        f"Heap that stays when {count:,} connections have come and gone twice",
+        f"{alive:,} bytes before, {sum(kept.bytes for _, kept in grown):,.0f} more after; resident memory grew from "
+        f"{memory[0]:,} to {memory[1]:,} KB (system allocator, with heaptrack's own records)",
+        "",
+        "  bytes  allocs  own frame <- library frame that allocated",
+        *heap_sites(grown, 1024),
+    ]
 
 
 def heap_lines(kind: str, count: int, grown: list, memory: list[int]) -> list[str]:
@@ -96,26 +129,29 @@ def heap_lines(kind: str, count: int, grown: list, memory: list[int]) -> list[st
         "",
         "  bytes  allocs  own frame <- library frame that allocated",
     ]
-    lines += [
+    return lines + heap_sites(grown, 1)
+
+
+def heap_sites(grown: list, least: float) -> list[str]:
+    return [
         f"{kept.bytes:7.1f} {kept.count:7.2f}  {site.own or '(no own frame)'}"
         + (f" <- {site.library}" if site.library else "")
-        for site, kept in grown if abs(kept.bytes) >= 1
+        for site, kept in grown if abs(kept.bytes) >= least
     ]
-    return lines
 
 
-def cpu_profile(options: argparse.Namespace) -> list[str]:
-    tool, load_arguments, seconds, tls = CPU[options.kind]
+def cpu_profile(kind: str, options: argparse.Namespace) -> list[str]:
+    tool, load_arguments, seconds, tls = CPU[kind]
     if not options.binary:
         paths.build_server()
-    file = paths.OUT / f"{options.kind}.perf"
+    file = paths.OUT / f"{kind}.perf"
     with Tidegate(tls, options.binary or paths.SERVER) as server:
         files = load.open_files(server.pid)
         generator = load.start(tool, load_arguments, server)
-        if options.kind != "open":
+        if kind != "open":
             # Opening is not part of what is profiled: it is over when the connections of the API come.
             wanted = int(load_arguments[load_arguments.index("-n") + 1]) if "-n" in load_arguments and not tls else 0
-            wait_until(lambda: load.open_files(server.pid) > files + wanted - (options.kind == "pairs"))
+            wait_until(lambda: load.open_files(server.pid) > files + wanted - (kind == "pairs"))
         perf = stacks.record(server.pid, seconds, file)
         figures = load.figures(generator)
         perf.wait()
@@ -143,6 +179,13 @@ def wait_until(condition) -> None:
         if time.monotonic() > deadline:
             raise SystemExit("the load did not start")
         time.sleep(0.05)
+
+
+PROFILES = {
+    **dict.fromkeys(HEAP, heap_profile),
+    "gone": gone_profile,
+    **dict.fromkeys(CPU, cpu_profile),
+}
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ plots; make it on a quiet machine. With words it renews the baseline of those ru
 
 import argparse
 import json
+import shutil
 import sys
 
 from bench import baseline, figures, paths, plot
@@ -25,6 +26,8 @@ MARKS = ("<!-- table of benches/run.py -->\n", "<!-- end of table -->")
 
 def main() -> int:
     options = arguments()
+    if not shutil.which("valgrind"):
+        raise SystemExit("instructions are counted by valgrind, which is not installed")
     paths.raise_file_limit()
     paths.OUT.mkdir(parents=True, exist_ok=True)
     if not options.no_build:

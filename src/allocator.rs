@@ -8,7 +8,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Gives what the calling thread has freed back to the system, about a second after it was freed. mimalloc does so
 /// by itself only when it allocates, which an idle server does not.
-#[allow(unsafe_code, reason = "a call without arguments that matter into the allocator")]
+#[allow(
+    unsafe_code,
+    reason = "a call without arguments that matter into the allocator"
+)]
 pub(crate) fn trim() {
     // SAFETY: `mi_collect` may be called from any thread at any time; it frees nothing that is in use.
     unsafe { libmimalloc_sys::mi_collect(false) }

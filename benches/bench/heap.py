@@ -24,7 +24,7 @@ Site = collections.namedtuple("Site", "own library")
 Kept = collections.namedtuple("Kept", "bytes count")
 
 # Frames between an allocation and the code that wanted it.
-PLUMBING = re.compile(r"/(library|rustlib)/|/hashbrown-|/allocator-api2-|^$")
+PLUMBING = re.compile(r"(^|/)(library|rustlib)/|/hashbrown-|/allocator-api2-|^$")
 
 
 def environment(record: pathlib.Path) -> dict:

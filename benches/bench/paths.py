@@ -25,13 +25,18 @@ def build_server() -> None:
     cargo("build", "--release", "--bin", "tidegate")
 
 
-def build() -> None:
-    """The server, the yardsticks, and the kernels."""
-    build_server()
-    cargo("build", "--release", "--package", "tidegate-kernels")
+def build_tools() -> None:
+    """Load generators and yardsticks."""
     for tool in ("loadgen", "loadgen-wt"):
         cargo("build", "--release", folder=YARDSTICKS / tool, target=TOOLS.parent)
     cargo("build", "--release", "--locked", folder=BENCHES / "tools", target=TOOLS.parent)
+
+
+def build() -> None:
+    """All that is measured or measures."""
+    build_server()
+    cargo("build", "--release", "--package", "tidegate-kernels")
+    build_tools()
 
 
 def raise_file_limit() -> None:

@@ -14,9 +14,9 @@ FREQUENCY = 997
 STACK = 16384
 
 # From the first of these inwards a stack says something: outside are threads and the scheduler.
-ENTRY = re.compile(r"worker::Context::run_task|worker::run$|scheduler::multi_thread|thread_start|^main$")
+ENTRY = re.compile(r"worker::Context::run_task|worker::run$|runtime::scheduler::|thread_start|^main$")
 # Frames that only pass a call on.
-PASSING = re.compile(r"runtime::task::(raw|core)|TrackedFuture|PollFn<|Instrumented<|LocalKey<|budget")
+PASSING = re.compile(r"runtime::task::(raw|core|harness)|Unconstrained<|TrackedFuture|PollFn<|Instrumented<|LocalKey<|budget")
 GROUPS = [
     ("allocator", re.compile(r"^_?mi_|mimalloc|^malloc$|^_int_malloc|^cfree|^_int_free|^realloc|je_|^__rust_(de|re)?alloc")),
     ("cryptography", re.compile(r"aws_lc|^aes_|^gcm_|^ecp_|^x25519|^sha\d|chacha|poly1305", re.IGNORECASE)),

@@ -246,7 +246,7 @@ impl Listeners {
         address: SocketAddr,
         surface: Surface,
         options: TcpOptions,
-        quic: Option<(UdpSocket, quinn::ServerConfig)>,
+        quic: Option<(UdpSocket, quic::ServerConfig)>,
     ) {
         let mut suffix = "";
         if options.h2c {
@@ -265,20 +265,34 @@ impl Listeners {
         let routes = Arc::new(assembly.routes(surface, address, options.tls.is_some(), quic.is_some()));
         let service: Arc<dyn HttpService> = Arc::new(Service(routes));
         if let Some((socket, config)) = quic {
-            match quic::endpoint(socket, config) {
-                Ok(endpoint) => {
-                    let options = http3_options(assembly.config);
-                    let (acceptor, stop) = (assembly.acceptor.clone(), assembly.stop.clone());
-                    let service = service.clone();
-                    self.tasks
-                        .spawn(http3::serve(endpoint, service, acceptor, options, stop));
-                }
-                Err(error) => tracing::error!(%error, "error starting QUIC endpoint"),
-            }
+            self.serve_quic(assembly, socket, config, service.clone());
         }
         let (workers, stop) = (self.workers.clone(), assembly.stop.clone());
         self.tasks
             .spawn(async move { tcp::serve(listeners, &workers, options, service, stop).await });
+    }
+
+    /// All connections of the socket live on one worker, the one that drives it.
+    fn serve_quic(
+        &mut self,
+        assembly: &Assembly<'_>,
+        socket: UdpSocket,
+        config: quic::ServerConfig,
+        service: Arc<dyn HttpService>,
+    ) {
+        let Some(worker) = self.workers.handles().first() else {
+            return;
+        };
+        let _on_worker = worker.enter();
+        match quic::Endpoint::new(socket, config) {
+            Ok(endpoint) => {
+                let options = http3_options(assembly.config);
+                let (acceptor, stop) = (assembly.acceptor.clone(), assembly.stop.clone());
+                let serving = http3::serve(endpoint, service, acceptor, options, stop);
+                self.tasks.spawn_on(serving, worker);
+            }
+            Err(error) => tracing::error!(%error, "error starting QUIC endpoint"),
+        }
     }
 }
 
@@ -403,7 +417,7 @@ fn page_url(config: &Config, address: SocketAddr, is_secure: bool) -> String {
 }
 
 /// The QUIC configuration over a TLS configuration, with our limits.
-pub(super) fn quic_config(tls: &rustls::ServerConfig) -> Result<quinn::ServerConfig, StartError> {
+pub(super) fn quic_config(tls: &rustls::ServerConfig) -> Result<quic::ServerConfig, StartError> {
     quic::server_config(tls, H3_REQUEST_STREAMS).map_err(|error| StartError::Tls {
         option: "http_server.tls",
         error: error.to_string(),

@@ -8,6 +8,7 @@ use parking_lot::RwLock;
 use tidegate_certs::{
     CertificateStore, DevelopmentCertificate, Identity, MinVersion, Origin, TlsError, quic_config, tcp_config,
 };
+use tidegate_transports::quic;
 use tokio::task::JoinSet;
 
 use super::StartError;
@@ -19,7 +20,7 @@ pub(super) struct Tls {
     pub(super) external: Option<Arc<rustls::ServerConfig>>,
     /// Of a separate internal listener.
     pub(super) internal: Option<Arc<rustls::ServerConfig>>,
-    pub(super) quic: Option<quinn::ServerConfig>,
+    pub(super) quic: Option<quic::ServerConfig>,
     /// Hash of the development certificate, if one is in use.
     pub(super) development: Option<DevelopmentHash>,
     pub(super) certificates: Certificates,

@@ -16,6 +16,7 @@ use super::frame;
 use super::head;
 use super::input::{Input, InputError, MAX_CHUNK};
 use crate::http::BodyError;
+use crate::quic::Connection;
 
 /// Why a request body ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +32,7 @@ pub enum RequestBodyError {
 /// The body of one request.
 pub(crate) struct RequestBody {
     input: Input,
-    connection: quinn::Connection,
+    connection: Connection,
     state: State,
     /// Bytes that `content-length` promises and that have not come.
     missing: Option<u64>,
@@ -58,7 +59,7 @@ impl RequestBody {
     /// The body on `input`, and a receiver that gets a code if the body turns out malformed.
     pub(crate) fn new(
         input: Input,
-        connection: quinn::Connection,
+        connection: Connection,
         content_length: Option<u64>,
     ) -> (Self, oneshot::Receiver<Code>) {
         let (reject, rejected) = oneshot::channel();

@@ -18,8 +18,6 @@ use std::future::poll_fn;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use quinn::crypto::rustls::HandshakeData;
-use quinn::{Connecting, Connection, Incoming, RecvStream, SendStream, VarInt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -33,8 +31,9 @@ use super::server::Server;
 use super::settings::Settings;
 use super::varint;
 use crate::http::ConnectionFacts;
+use crate::quic::{self, Connection, HandshakeData, Incoming, RecvStream, SendStream, VarInt};
 use crate::webtransport::{self, ConnectRequest, DataStream, Sessions};
-use crate::{Acceptor, TlsFacts, quic};
+use crate::{Acceptor, TlsFacts};
 
 /// What the tasks of one connection share.
 pub(crate) struct Context<A> {
@@ -76,15 +75,15 @@ pub(super) async fn serve<A: Acceptor>(
 }
 
 async fn start<A>(server: Arc<Server<A>>, incoming: Incoming) -> Option<Driver<A>> {
-    let peer = incoming.remote_address();
+    let peer = incoming.remote_address()?;
     let setup_timeout = server.options.setup_timeout;
     let settings = Settings {
         max_field_section: server.options.max_field_section,
         webtransport: server.options.webtransport.is_some(),
     };
-    let connecting = incoming.accept().ok()?;
+    let connection = incoming.accept().ok()?;
     // Dropping a connection that is too slow closes it.
-    let Ok(Some((connection, control))) = timeout(setup_timeout, establish(connecting, settings)).await
+    let Ok(Some((connection, control))) = timeout(setup_timeout, establish(connection, settings)).await
     else {
         tracing::debug!(%peer, "QUIC handshake not finished");
         return None;
@@ -116,16 +115,12 @@ async fn start<A>(server: Arc<Server<A>>, incoming: Incoming) -> Option<Driver<A
 
 /// Finishes the handshake, and sends SETTINGS before that: the client then has them with our first flight and
 /// need not wait another round trip before it opens a session.
-async fn establish(mut connecting: Connecting, settings: Settings) -> Option<(Connection, SendStream)> {
+async fn establish(connection: Connection, settings: Settings) -> Option<(Connection, SendStream)> {
     // Only a complete ClientHello yields keys to send with; it may take two packets.
-    connecting.handshake_data().await.ok()?;
-    let (connection, established) = connecting.into_0rtt().ok()?;
+    connection.hello().await.ok()?;
     let control = open_control(&connection, settings).await?;
-    established.await;
-    connection
-        .close_reason()
-        .is_none()
-        .then_some((connection, control))
+    connection.established().await.ok()?;
+    Some((connection, control))
 }
 
 async fn open_control(connection: &Connection, settings: Settings) -> Option<SendStream> {
@@ -137,7 +132,7 @@ async fn open_control(connection: &Connection, settings: Settings) -> Option<Sen
     varint::encode(frame::SETTINGS, &mut bytes);
     varint::encode(payload.len() as u64, &mut bytes);
     bytes.extend_from_slice(&payload);
-    control.write_chunk(bytes.freeze()).await.ok()?;
+    control.write_all_chunks(&mut [bytes.freeze()]).await.ok()?;
     Some(control)
 }
 

@@ -1,6 +1,6 @@
 //! Error codes on the wire, and faults by who they hit: one stream or the whole connection.
 
-use quinn::VarInt;
+use crate::quic::{Connection, VarInt};
 
 /// An application error code of HTTP/3, QPACK or WebTransport as carried by QUIC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl ConnectionFault {
     }
 
     /// Closes the connection and logs the peer's fault.
-    pub(crate) fn close(self, connection: &quinn::Connection) {
+    pub(crate) fn close(self, connection: &Connection) {
         tracing::debug!(peer = %connection.remote_address(), error = %self, "closing HTTP/3 connection");
         connection.close(self.code.into(), self.reason.as_bytes());
     }

@@ -1,18 +1,17 @@
 //! The receiving half of a stream, read frame by frame.
 
 use std::future::poll_fn;
-use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
-use quinn::{ReadError, RecvStream};
 
 use super::error::{Code, ConnectionFault};
 use super::frame;
 use super::varint;
+use crate::quic::{ReadError, RecvStream};
 
 /// A stream and what was read of it too far. Dropping it tells the peer to stop sending.
-/// Chunks are quinn's own packet buffers; nothing is copied but
+/// Chunks are the packets' own buffers; nothing is copied but
 /// headers that straddle two of them.
 ///
 /// Every `poll_*` method may be abandoned at any time without losing bytes.
@@ -87,11 +86,7 @@ impl Input {
             return Poll::Ready(Ok(Some(chunk)));
         }
         self.release();
-        let read = ready!(pin!(self.stream.read_chunk(max, true)).poll(cx));
-        Poll::Ready(match read {
-            Ok(chunk) => Ok(chunk.map(|chunk| chunk.bytes)),
-            Err(error) => Err(error.into()),
-        })
+        self.stream.poll_read_chunk(cx, max).map_err(InputError::from)
     }
 
     /// Exactly `len` bytes.
@@ -121,22 +116,22 @@ impl Input {
 
     /// Tells the peer that no more is read. Harmless on a stream that has ended.
     pub(crate) fn stop(&mut self, code: Code) {
-        let _ = self.stream.stop(code.into());
+        self.stream.stop(code.into());
     }
 
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, InputError>> {
         self.release();
-        let read = ready!(pin!(self.stream.read_chunk(MAX_CHUNK, true)).poll(cx))?;
+        let read = ready!(self.stream.poll_read_chunk(cx, MAX_CHUNK))?;
         let Some(chunk) = read else {
             return Poll::Ready(Ok(false));
         };
         self.ahead = if self.ahead.is_empty() {
-            chunk.bytes
+            chunk
         } else {
             // Fewer than 16 bytes precede: the header that this chunk continues.
-            let mut joined = BytesMut::with_capacity(self.ahead.len() + chunk.bytes.len());
+            let mut joined = BytesMut::with_capacity(self.ahead.len() + chunk.len());
             joined.extend_from_slice(&self.ahead);
-            joined.extend_from_slice(&chunk.bytes);
+            joined.extend_from_slice(&chunk);
             joined.freeze()
         };
         Poll::Ready(Ok(true))
@@ -183,5 +178,5 @@ impl InputError {
     }
 }
 
-/// Bytes taken from quinn at once.
+/// Bytes taken from a stream at once.
 pub(crate) const MAX_CHUNK: usize = 64 * 1024;

@@ -1,15 +1,15 @@
 //! The sending half of a stream, guarded: what was cut off must not look complete.
 
-use std::pin::pin;
+use std::future::poll_fn;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use quinn::{SendStream, VarInt, WriteError};
 
 use super::error::Code;
+use crate::quic::{SendStream, VarInt, WriteError};
 
-/// A stream to write to. Dropped before [`finish`](Self::finish), it is reset; quinn alone would end it as if
+/// A stream to write to. Dropped before [`finish`](Self::finish), it is reset; the stream alone would end as if
 /// all had been said.
 #[derive(Debug)]
 pub(crate) struct Output {
@@ -52,17 +52,18 @@ impl Output {
         cx: &mut Context<'_>,
         chunks: &mut [Bytes],
     ) -> Poll<Result<usize, OutputError>> {
-        pin!(self.stream.write_chunks(chunks))
-            .poll(cx)
+        self.stream
+            .poll_write_chunks(cx, chunks)
             .map(|written| Ok(written?.chunks))
     }
 
     /// Writes `chunks` in one stream write, or in several if the client's window is short.
     pub(crate) async fn write(&mut self, mut chunks: &mut [Bytes]) -> Result<(), OutputError> {
         while !chunks.is_empty() {
-            let written = tokio::time::timeout(STALL, self.stream.write_chunks(chunks))
-                .await
-                .map_err(|_| OutputError::Stalled)??;
+            let written =
+                tokio::time::timeout(STALL, poll_fn(|cx| self.stream.poll_write_chunks(cx, chunks)))
+                    .await
+                    .map_err(|_| OutputError::Stalled)??;
             chunks = chunks.get_mut(written.chunks..).unwrap_or_default();
         }
         Ok(())
@@ -71,22 +72,18 @@ impl Output {
     /// Ends the stream in order.
     pub(crate) fn finish(&mut self) {
         self.on_drop = None;
-        // Fails only on a stream that the peer has stopped.
-        let _ = self.stream.finish();
+        self.stream.finish();
     }
 
     /// Resets the stream.
     pub(crate) fn reset(&mut self, code: Code) {
         self.on_drop = None;
-        let _ = self.stream.reset(code.into());
+        self.stream.reset(code.into());
     }
 
     /// Resolves when the client wants no more, is gone, or has acknowledged a finished stream.
     pub(crate) fn stopped(&self) -> impl Future<Output = ()> + Send + Sync + 'static {
-        let stopped = self.stream.stopped();
-        async move {
-            let _ = stopped.await;
-        }
+        self.stream.stopped()
     }
 
     /// Waits at most `limit` until a finished stream is acknowledged or given up.

@@ -8,7 +8,6 @@ use std::task::Poll;
 use futures_util::FutureExt as _;
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use quinn::{RecvStream, SendStream};
 use tokio::sync::{SemaphorePermit, oneshot};
 
 use super::body::RequestBody;
@@ -20,6 +19,7 @@ use super::input::{Input, InputError};
 use super::output::{Output, OutputError, STALL};
 use super::response::{self, ResponseError};
 use crate::http::Body;
+use crate::quic::{RecvStream, SendStream};
 use crate::webtransport::{ConnectRequest, DataStream};
 
 /// Serves the stream, or hands it on to the connection as part of a WebTransport session.

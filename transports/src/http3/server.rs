@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use quinn::{Endpoint, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -10,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Http3Options, connection};
 use crate::Acceptor;
 use crate::http::HttpService;
+use crate::quic::{Endpoint, Incoming};
 
 /// What all connections share.
 pub(crate) struct Server<A> {
@@ -47,14 +47,13 @@ pub async fn serve<A: Acceptor>(
             () = server.stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
             incoming = endpoint.accept() => {
-                let Some(incoming) = incoming else { break };
                 if let Some((incoming, handshake)) = admit(incoming, &handshakes) {
                     connections.spawn(connection::serve(server.clone(), incoming, handshake));
                 }
             }
         }
     }
-    endpoint.set_server_config(None);
+    endpoint.refuse_new();
     while connections.join_next().await.is_some() {}
     endpoint.wait_idle().await;
 }
@@ -62,17 +61,15 @@ pub async fn serve<A: Acceptor>(
 /// Under load, an address must prove that it is not forged before it costs us a handshake (RFC 9000 section
 /// 8.1.2); beyond that, connections are refused.
 fn admit(incoming: Incoming, handshakes: &Arc<Semaphore>) -> Option<(Incoming, OwnedSemaphorePermit)> {
-    if !incoming.remote_address_validated() && handshakes.available_permits() < MAX_HANDSHAKES - RETRY_ABOVE {
-        if let Err(error) = incoming.retry() {
-            error.into_incoming().refuse();
-        }
+    if !incoming.is_address_validated() && handshakes.available_permits() < MAX_HANDSHAKES - RETRY_ABOVE {
+        incoming.retry();
         return None;
     }
     match handshakes.clone().try_acquire_owned() {
         Ok(handshake) => Some((incoming, handshake)),
         Err(_) => {
-            tracing::info!(peer = %incoming.remote_address(), "refused QUIC connection: too many handshakes");
-            incoming.refuse();
+            let peer = incoming.remote_address();
+            tracing::info!(?peer, "refused QUIC connection: too many handshakes");
             None
         }
     }

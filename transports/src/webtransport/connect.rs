@@ -10,6 +10,7 @@ use crate::http3::head::RequestHead;
 use crate::http3::input::Input;
 use crate::http3::output::{Output, OutputError, STALL};
 use crate::http3::response;
+use crate::quic::Connection;
 use crate::{Acceptor, Close};
 
 /// An extended CONNECT to the path of WebTransport, not answered yet.
@@ -67,11 +68,11 @@ pub(super) struct ConnectStream {
     output: Output,
     input: Input,
     capsules: CapsuleDecoder,
-    connection: quinn::Connection,
+    connection: Connection,
 }
 
 impl ConnectStream {
-    pub(super) fn new(output: Output, input: Input, connection: quinn::Connection) -> Self {
+    pub(super) fn new(output: Output, input: Input, connection: Connection) -> Self {
         Self {
             output,
             input,

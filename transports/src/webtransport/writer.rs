@@ -1,6 +1,6 @@
 //! From the outbox to the stream: up to 16 frames leave in one stream write.
 //!
-//! Small frames are copied together, because quinn walks the chunks of a stream for every packet; large ones
+//! Small frames are copied together, because the QUIC layer walks the chunks of a stream for every packet; large ones
 //! are handed over as they are, so that a broadcast of 60 KB is one allocation for all its receivers until
 //! each has acknowledged it. Only a write that the transport did not take at once leaves anything behind:
 //! its rest and its deadline.

@@ -35,7 +35,7 @@ pub struct TestServer {
     pub acceptor: Arc<FakeAcceptor>,
     pub stop: CancellationToken,
     pub task: JoinHandle<()>,
-    pub endpoint: quinn::Endpoint,
+    pub endpoint: quic::Endpoint,
     certificate: CertificateDer<'static>,
 }
 
@@ -55,7 +55,7 @@ impl TestServer {
             .with_single_cert(vec![certificate.clone()], key)
             .unwrap();
         let socket = quic::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let endpoint = quic::endpoint(socket, quic::server_config(&tls, 100).unwrap()).unwrap();
+        let endpoint = quic::Endpoint::new(socket, quic::server_config(&tls, 100).unwrap()).unwrap();
         let address = endpoint.local_addr().unwrap();
         let acceptor = Arc::new(acceptor);
         let stop = CancellationToken::new();
