@@ -19,12 +19,14 @@ const EACH: u32 = 150;
 /// One member of a relay.
 enum Runner {
     Backend(Api),
-    Client(Link),
+    Client(Box<Link>),
 }
 
 impl Runner {
     async fn client(address: SocketAddr, kind: Kind) -> Self {
-        Self::Client(Link::subscribed(address, kind, Buffers::Usual, &[]).await)
+        Self::Client(Box::new(
+            Link::subscribed(address, kind, Buffers::Usual, &[]).await,
+        ))
     }
 
     /// Publishes and waits for the acknowledgement.

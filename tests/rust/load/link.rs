@@ -52,12 +52,14 @@ pub struct Link {
 enum Source {
     WebSocket(Box<WebSocketStream<Socket>>),
     Body(Stream),
-    WebTransport {
-        session: web_transport_quinn::Session,
-        send: web_transport_quinn::SendStream,
-        recv: web_transport_quinn::RecvStream,
-        chunk: Box<[u8]>,
-    },
+    WebTransport(Box<WebTransport>),
+}
+
+struct WebTransport {
+    session: web_transport_quinn::Session,
+    send: web_transport_quinn::SendStream,
+    recv: web_transport_quinn::RecvStream,
+    chunk: Box<[u8]>,
 }
 
 type Socket = Pin<Box<dyn Duplex>>;
@@ -134,7 +136,7 @@ impl Link {
                     };
                     socket.send(message).await.is_ok()
                 }
-                Source::WebTransport { send, .. } => send.write_all(&bytes).await.is_ok(),
+                Source::WebTransport(stream) => stream.send.write_all(&bytes).await.is_ok(),
                 Source::Body(_) => unreachable!("a stream has said everything when it opens"),
             }
         };
@@ -216,18 +218,9 @@ impl Link {
                 Some(chunk) => self.decoder.feed(&chunk),
                 None => return Some(Heard::End),
             },
-            Source::WebTransport {
-                session, recv, chunk, ..
-            } => match recv.read(chunk).await {
-                Ok(Some(count)) => self.decoder.feed(&chunk[..count]),
-                _ => {
-                    return Some(match session.closed().await {
-                        SessionError::WebTransportError(WebTransportError::Closed(code, reason)) => {
-                            Heard::Close(code, reason)
-                        }
-                        _ => Heard::End,
-                    });
-                }
+            Source::WebTransport(stream) => match stream.recv.read(&mut stream.chunk).await {
+                Ok(Some(count)) => self.decoder.feed(&stream.chunk[..count]),
+                _ => return Some(stream.end().await),
             },
         }
         None
@@ -242,7 +235,19 @@ impl Link {
                 patiently("the answer to a close", closed).await;
             }
             Source::Body(_) => {}
-            Source::WebTransport { session, .. } => session.close(0, b""),
+            Source::WebTransport(stream) => stream.session.close(0, b""),
+        }
+    }
+}
+
+impl WebTransport {
+    /// How the session ends once its stream has.
+    async fn end(&self) -> Heard {
+        match self.session.closed().await {
+            SessionError::WebTransportError(WebTransportError::Closed(code, reason)) => {
+                Heard::Close(code, reason)
+            }
+            _ => Heard::End,
         }
     }
 }
@@ -298,10 +303,10 @@ async fn webtransport(address: SocketAddr, encoding: Encoding, buffers: Buffers)
     };
     let session = webtransport_session_at(connection, address, query).await;
     let (send, recv) = session.open_bi().await.unwrap();
-    Source::WebTransport {
+    Source::WebTransport(Box::new(WebTransport {
         session,
         send,
         recv,
         chunk: vec![0; 16_384].into(),
-    }
+    }))
 }

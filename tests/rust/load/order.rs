@@ -18,7 +18,11 @@ use crate::server::{Api, LoadedServer};
 const CHANNELS: [&str; 3] = ["a", "b", "st:c"];
 const PUBLISHERS: u32 = 4;
 /// Publications of one publisher to one channel.
-const EACH: u32 = 400;
+const EACH: u32 = 250;
+/// Subscribers who make a broadcast long, and publishers enough for two broadcasts at a time.
+const CROWD: usize = 150;
+const CROWD_PUBLISHERS: u32 = 8;
+const CROWD_EACH: u32 = 60;
 /// Commands or publications sent without waiting for an answer in between.
 const AT_ONCE: usize = 25;
 
@@ -126,7 +130,7 @@ async fn one_order(server: LoadedServer, kinds: &[Kind]) {
     let records = all(staying).await;
     records[0].assert_complete(&CHANNELS, PUBLISHERS, EACH);
     for record in &records {
-        assert_eq!(*record, records[0], "subscribers heard different orders");
+        record.assert_same(&records[0]);
     }
     let stays: Vec<_> = all(visiting).await.into_iter().flatten().collect();
     assert!(!stays.is_empty(), "nobody came in time");
@@ -151,4 +155,36 @@ async fn all_subscribers_hear_one_order_over_tls() {
     let [first, second] = SECURE;
     let [.., third, fourth] = SESSIONS;
     one_order(server(true, 0).await, &[first, second, third, fourth]).await;
+}
+
+/// So many subscribers that broadcasts take long, and so many publishers that there is always another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_hears_one_order() {
+    let server = server(false, 0).await;
+    let address = server.address();
+    let mut staying = JoinSet::new();
+    for number in 0..CROWD {
+        let kind = SESSIONS[number % 2];
+        let mut link = Link::subscribed(address, kind, Buffers::Usual, &["a"]).await;
+        staying.spawn(async move { Record::read(&mut link, Pace::Fast, 1, usize::MAX).await });
+    }
+    let mut publishing = JoinSet::new();
+    for source in 0..CROWD_PUBLISHERS {
+        let mut link = Link::subscribed(address, SESSIONS[0], Buffers::Usual, &[]).await;
+        publishing.spawn(async move {
+            for number in 0..CROWD_EACH {
+                link.say(&[Command::publish(number + 2, "a", Item::new(source, number))])
+                    .await;
+                link.reply(number + 2).await;
+            }
+        });
+    }
+    all(publishing).await;
+    server.api().await.publish("a", Item::END).await;
+    let records = all(staying).await;
+    records[0].assert_complete(&["a"], CROWD_PUBLISHERS, CROWD_EACH);
+    for record in &records {
+        record.assert_same(&records[0]);
+    }
+    server.stop().await;
 }

@@ -73,20 +73,36 @@ impl Record {
         }
     }
 
+    /// Both heard the same in the same order.
+    pub fn assert_same(&self, other: &Self) {
+        let channels = |record: &Self| record.items.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(channels(self), channels(other));
+        for (channel, items) in &self.items {
+            assert_same(channel, items, &other.items[channel]);
+        }
+    }
+
     /// What was heard is a part of the whole without a gap.
     pub fn assert_part_of(&self, whole: &Self) {
         for (channel, part) in &self.items {
-            let all = &whole.items[channel];
-            let Some(first) = part.first() else { continue };
-            let start = all
-                .iter()
-                .position(|item| item == first)
-                .expect("a known publication");
-            assert_eq!(
-                part[..],
-                all[start..start + part.len()],
-                "{channel}: other than the rest heard it"
-            );
+            assert_part(channel, part, &whole.items[channel]);
         }
     }
+}
+
+/// A part of the whole without a gap.
+pub fn assert_part(channel: &str, part: &[Item], whole: &[Item]) {
+    let Some(first) = part.first() else { return };
+    let start = whole.iter().position(|item| item == first);
+    let rest = &whole[start.expect("a known publication")..];
+    assert_same(channel, part, &rest[..part.len().min(rest.len())]);
+}
+
+/// Tells where two differ, not all that they are.
+pub fn assert_same(channel: &str, one: &[Item], other: &[Item]) {
+    let difference = one.iter().zip(other).position(|(one, other)| one != other);
+    if let Some(index) = difference {
+        panic!("{channel}: {:?} and {:?} at {index}", one[index], other[index]);
+    }
+    assert_eq!(one.len(), other.len(), "{channel}: one heard more than the other");
 }

@@ -99,7 +99,7 @@ impl Learned {
         link
     }
 
-    /// Hears so many publications, and less only if the last is among them or the position was lost.
+    /// Hears so many publications, and less only if the last is among them.
     async fn listen(&mut self, link: &mut Link, count: u32) {
         for _ in 0..count {
             if self.offset == LAST {
@@ -108,13 +108,12 @@ impl Learned {
             let Heard::Reply(reply) = link.hear().await else {
                 panic!("{:?} was closed", link.kind)
             };
+            // Neither is a position lost on a single node: that would be told by an unsubscription (2500).
             let push = reply.push.expect("a push");
-            if let Some(unsubscribe) = push.unsubscribe {
-                // Insufficient state: this is telling too, and a reason to come back.
-                assert_eq!(unsubscribe.code, 2500);
-                return;
-            }
-            self.hear(&push.publication.expect("a publication"));
+            let publication = push
+                .publication
+                .unwrap_or_else(|| panic!("{:?}: {:?}", link.kind, push.unsubscribe));
+            self.hear(&publication);
         }
     }
 }

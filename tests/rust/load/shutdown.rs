@@ -12,6 +12,7 @@ use crate::crowd::stuck;
 use crate::kind::{Encoding, KINDS, Kind, SESSIONS, STREAMS};
 use crate::link::{Buffers, Heard, Link};
 use crate::message::{Command, Item, Reply};
+use crate::record::assert_same;
 use crate::server::{Api, LoadedServer};
 
 const CHANNEL: &str = "a";
@@ -125,11 +126,7 @@ async fn a_signal_in_the_middle_of_a_burst() {
     all(publishing).await;
     let longest = records.iter().max_by_key(|record| record.len()).unwrap();
     for record in &records {
-        assert_eq!(
-            record[..],
-            longest[..record.len()],
-            "subscribers heard different orders"
-        );
+        assert_same(CHANNEL, record, &longest[..record.len()]);
         for (source, owed) in (0..).zip(&owed) {
             let heard = record.iter().filter(|item| item.source == source).count();
             assert!(

@@ -1,13 +1,14 @@
 //! The task that drives the session of a streaming connection.
 
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use super::emulation::{Incoming, Registration};
+use super::emulation::{Inbox, Incoming, Registration};
 use crate::{EndCause, Session};
 
 enum Next {
@@ -15,25 +16,42 @@ enum Next {
     Incoming(Incoming),
 }
 
-/// Gives the session its first frame and then what emulation requests bring, until the body has ended.
+/// How a connection can end.
+struct Ends {
+    body: oneshot::Receiver<EndCause>,
+    stuck: oneshot::Receiver<Infallible>,
+}
+
+impl Ends {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<EndCause> {
+        if let Poll::Ready(ended) = Pin::new(&mut self.body).poll(cx) {
+            return Poll::Ready(ended.unwrap_or(EndCause::PeerClosed));
+        }
+        Pin::new(&mut self.stuck).poll(cx).map(|_| EndCause::WriteTimeout)
+    }
+}
+
+/// Gives the session its first frame and then what emulation requests bring, until the body has ended or is stuck.
 pub(super) async fn drive<S: Session>(
     mut session: S,
     first: Bytes,
-    mut inbox: mpsc::Receiver<Incoming>,
+    inbox: Inbox,
     registration: Registration,
-    mut body_end: oneshot::Receiver<EndCause>,
+    body: oneshot::Receiver<EndCause>,
 ) {
+    let Inbox { mut incoming, stuck } = inbox;
+    let mut ends = Ends { body, stuck };
     let mut next = Some(Incoming {
         frame: first,
         done: None,
     });
     let cause = loop {
         if let Some(incoming) = next.take() {
-            match settled(&mut session, &mut body_end).await {
+            match settled(&mut session, &mut ends).await {
                 Poll::Ready(cause) => break cause,
                 Poll::Pending => session.receive(&incoming.frame),
             }
-            if let Poll::Ready(cause) = settled(&mut session, &mut body_end).await {
+            if let Poll::Ready(cause) = settled(&mut session, &mut ends).await {
                 break cause;
             }
             if let Some(done) = incoming.done {
@@ -41,7 +59,7 @@ pub(super) async fn drive<S: Session>(
                 let _ = done.send(());
             }
         }
-        match wait(&mut session, &mut inbox, &mut body_end).await {
+        match wait(&mut session, &mut incoming, &mut ends).await {
             Next::Ended(cause) => break cause,
             Next::Incoming(incoming) => next = Some(incoming),
         }
@@ -51,32 +69,23 @@ pub(super) async fn drive<S: Session>(
 }
 
 /// Waits until the session would take a frame; ready with a cause if the connection ended before.
-async fn settled<S: Session>(session: &mut S, body_end: &mut oneshot::Receiver<EndCause>) -> Poll<EndCause> {
-    poll_fn(|cx| {
-        if let Poll::Ready(ended) = Pin::new(&mut *body_end).poll(cx) {
-            return Poll::Ready(Poll::Ready(ended.unwrap_or(EndCause::PeerClosed)));
-        }
-        session.poll_ready(cx).map(|()| Poll::Pending)
+async fn settled<S: Session>(session: &mut S, ends: &mut Ends) -> Poll<EndCause> {
+    poll_fn(|cx| match ends.poll(cx) {
+        Poll::Ready(cause) => Poll::Ready(Poll::Ready(cause)),
+        Poll::Pending => session.poll_ready(cx).map(|()| Poll::Pending),
     })
     .await
 }
 
-async fn wait<S: Session>(
-    session: &mut S,
-    inbox: &mut mpsc::Receiver<Incoming>,
-    body_end: &mut oneshot::Receiver<EndCause>,
-) -> Next {
+async fn wait<S: Session>(session: &mut S, incoming: &mut mpsc::Receiver<Incoming>, ends: &mut Ends) -> Next {
     poll_fn(|cx| {
-        if let Poll::Ready(ended) = Pin::new(&mut *body_end).poll(cx) {
-            return Poll::Ready(Next::Ended(ended.unwrap_or(EndCause::PeerClosed)));
+        if let Poll::Ready(cause) = ends.poll(cx) {
+            return Poll::Ready(Next::Ended(cause));
         }
-        if session.poll_ready(cx).is_ready() {
-            match inbox.poll_recv(cx) {
-                Poll::Ready(Some(incoming)) => return Poll::Ready(Next::Incoming(incoming)),
-                // The registry found the writer stuck.
-                Poll::Ready(None) => return Poll::Ready(Next::Ended(EndCause::WriteTimeout)),
-                Poll::Pending => {}
-            }
+        if session.poll_ready(cx).is_ready()
+            && let Poll::Ready(Some(incoming)) = incoming.poll_recv(cx)
+        {
+            return Poll::Ready(Next::Incoming(incoming));
         }
         Poll::Pending
     })

@@ -1,6 +1,7 @@
 //! Where emulation requests find their sessions.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,9 +22,18 @@ pub struct EmulationRegistry {
 struct Entry {
     inbox: mpsc::Sender<Incoming>,
     outbox: Arc<Outbox>,
+    /// Never used: that it is gone tells the driver that its writer is stuck.
+    _alive: oneshot::Sender<Infallible>,
     /// The writer's progress at the last look.
     progress: u32,
     waiting: bool,
+}
+
+/// What the registry tells the driver of a session.
+pub(super) struct Inbox {
+    pub(super) incoming: mpsc::Receiver<Incoming>,
+    /// Ready when the writer was found stuck.
+    pub(super) stuck: oneshot::Receiver<Infallible>,
 }
 
 /// A frame from an emulation request.
@@ -76,31 +86,32 @@ impl EmulationRegistry {
         }
     }
 
-    /// Ends sessions whose writer made no progress since the last sweep although frames wait. Called once per
-    /// write timeout, so a stuck writer is found within two of them: streaming bodies share one clock instead of
-    /// a timer each.
+    /// Ends sessions whose writer made no progress since the last sweep although frames wait, or although the
+    /// session has closed. Called once per write timeout, so a stuck writer is found within two of them: streaming
+    /// bodies share one clock instead of a timer each.
+    ///
+    /// Only sessions end here. What becomes of the body, and of the connection that carries it, is the business of
+    /// the HTTP stack.
     pub fn sweep(&self) {
         self.sessions.lock().retain(|_, entry| {
-            let (waiting, progress) = entry.outbox.writer_progress();
+            let (has_frames, progress) = entry.outbox.writer_progress();
+            let waiting = has_frames || entry.outbox.is_closed();
             let stuck = waiting && entry.waiting && progress == entry.progress;
             (entry.waiting, entry.progress) = (waiting, progress);
-            // Dropping the inbox's only sender ends the session's driver.
             !stuck
         });
     }
 
-    pub(super) fn register(
-        self: &Arc<Self>,
-        session: String,
-        outbox: Arc<Outbox>,
-    ) -> (Registration, mpsc::Receiver<Incoming>) {
-        let (inbox, receiver) = mpsc::channel(INBOX);
+    pub(super) fn register(self: &Arc<Self>, session: String, outbox: Arc<Outbox>) -> (Registration, Inbox) {
+        let (inbox, incoming) = mpsc::channel(INBOX);
+        let (alive, stuck) = oneshot::channel();
         let (_, progress) = outbox.writer_progress();
         self.sessions.lock().insert(
             session.clone(),
             Entry {
                 inbox,
                 outbox,
+                _alive: alive,
                 progress,
                 waiting: false,
             },
@@ -110,7 +121,7 @@ impl EmulationRegistry {
                 registry: self.clone(),
                 session,
             },
-            receiver,
+            Inbox { incoming, stuck },
         )
     }
 }
