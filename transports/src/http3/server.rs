@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Http3Options, connection};
 use crate::Acceptor;
+use crate::flush::Flusher;
 use crate::http::HttpService;
 use crate::quic::{Endpoint, Incoming};
 
@@ -17,6 +18,8 @@ pub(crate) struct Server<A> {
     pub(crate) acceptor: Arc<A>,
     pub(crate) options: Http3Options,
     pub(crate) stop: CancellationToken,
+    /// Wakes the writers of this worker's sessions.
+    pub(crate) flusher: Arc<Flusher>,
 }
 
 /// Serves HTTP/3 on `endpoint` until `stop` is cancelled, then ends in order: new connections are refused,
@@ -39,6 +42,7 @@ pub async fn serve<A: Acceptor>(
         acceptor,
         options,
         stop,
+        flusher: Flusher::spawn(),
     });
     let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
     let mut connections = JoinSet::new();

@@ -13,6 +13,7 @@ use super::connect::{ConnectRequest, ConnectStream, FAREWELL};
 use super::gate::Gate;
 use super::sessions::{DataStream, Inbox};
 use super::writer::{WriteEnd, Writer};
+use crate::flush::Flusher;
 use crate::http3::error::Code;
 use crate::http3::input::{Input, InputError, MAX_CHUNK};
 use crate::http3::output::Output;
@@ -64,9 +65,15 @@ async fn start<A: Acceptor>(
         session: None,
         transport_pings: false,
     };
-    let acceptor = &*context.server.acceptor;
+    let server = &context.server;
     Some(Carrier::new(
-        handshake, *stream, connect, inbox, options, acceptor,
+        handshake,
+        *stream,
+        connect,
+        inbox,
+        options,
+        &*server.acceptor,
+        server.flusher.clone(),
     ))
 }
 
@@ -133,6 +140,7 @@ impl<S: Session> Carrier<S> {
         inbox: Arc<Inbox>,
         options: &WebTransportOptions,
         acceptor: &A,
+        flusher: Arc<Flusher>,
     ) -> Self {
         let DataStream { output, input, .. } = stream;
         let outbox = Arc::new(Outbox::new(options.outbox_limit));
@@ -140,7 +148,7 @@ impl<S: Session> Carrier<S> {
         Self {
             session: acceptor.open(handshake, outbox.clone()),
             outbox,
-            writer: Writer::new(encoding, options.write_timeout),
+            writer: Writer::new(encoding, options.write_timeout, flusher),
             commands: Commands::new(encoding, options.message_size_limit),
             reads: true,
             output,

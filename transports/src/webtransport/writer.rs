@@ -7,13 +7,15 @@
 
 use std::cell::RefCell;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::time::Sleep;
 
 use crate::delimiter::put_length;
+use crate::flush::{self, Flusher};
 use crate::http3::output::Output;
 use crate::{Close, Drained, Encoding, Frame, Outbox};
 
@@ -22,6 +24,9 @@ pub(super) struct Writer {
     encoding: Encoding,
     timeout: Duration,
     pending: Option<Box<Pending>>,
+    flusher: Arc<Flusher>,
+    /// Wakes the task by way of the flusher.
+    relay: Option<Waker>,
 }
 
 /// Why writing ended.
@@ -43,11 +48,13 @@ struct Pending {
 }
 
 impl Writer {
-    pub(super) fn new(encoding: Encoding, timeout: Duration) -> Self {
+    pub(super) fn new(encoding: Encoding, timeout: Duration, flusher: Arc<Flusher>) -> Self {
         Self {
             encoding,
             timeout,
             pending: None,
+            flusher,
+            relay: None,
         }
     }
 
@@ -58,13 +65,18 @@ impl Writer {
         output: &mut Output,
         outbox: &Outbox,
     ) -> Poll<WriteEnd> {
+        // A session stays in its task, whose waker does not change.
+        let relay = self
+            .relay
+            .get_or_insert_with(|| flush::relay(&self.flusher, cx.waker()))
+            .clone();
         for _ in 0..WRITES_AT_ONCE {
             if let Some(end) = ready!(self.poll_pending(cx, output)) {
                 return Poll::Ready(end);
             }
             let drained = ready!(DRAINED.with_borrow_mut(|frames| {
                 outbox
-                    .poll_drain(cx, FRAMES_PER_WRITE, frames)
+                    .poll_drain(&mut Context::from_waker(&relay), FRAMES_PER_WRITE, frames)
                     .map(|drained| match drained {
                         Drained::Frames => Ok(batch(self.encoding, frames.drain(..))),
                         Drained::Closed(close) => Err(close),
