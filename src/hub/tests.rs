@@ -107,7 +107,7 @@ fn leaving_a_channel_keeps_the_others() {
     let of = handle(Encoding::Json, None);
     let subscribers: Vec<_> = (0..5).map(|_| subscriber(&of, false)).collect();
     for one in &subscribers {
-        hub.join(&channel, &one);
+        hub.join(&channel, one);
     }
     assert_eq!(hub.counts(), (1, 5));
     for (index, one) in subscribers.iter().enumerate() {

@@ -74,7 +74,7 @@ pub(super) async fn serve<A: Acceptor>(
     }
 }
 
-async fn start<A>(server: Arc<Server<A>>, incoming: Incoming) -> Option<Driver<A>> {
+async fn start<A>(server: Arc<Server<A>>, incoming: Incoming) -> Option<Box<Driver<A>>> {
     let peer = incoming.remote_address()?;
     let setup_timeout = server.options.setup_timeout;
     let settings = Settings {
@@ -92,7 +92,7 @@ async fn start<A>(server: Arc<Server<A>>, incoming: Incoming) -> Option<Driver<A
         peer: connection.remote_address(),
         tls: Some(tls_facts(&connection)),
     };
-    Some(Driver {
+    Some(Box::new(Driver {
         control,
         peer_streams: PeerStreams::default(),
         children: JoinSet::new(),
@@ -110,7 +110,7 @@ async fn start<A>(server: Arc<Server<A>>, incoming: Incoming) -> Option<Driver<A
             facts,
             large_heads: Semaphore::new(1),
         }),
-    })
+    }))
 }
 
 /// Finishes the handshake, and sends SETTINGS before that: the client then has them with our first flight and
@@ -382,7 +382,7 @@ impl UniType {
 const WEBTRANSPORT_UNI: u64 = 0x54;
 
 /// Children with which a connection is taken for a busy one: a session is one child and two streams.
-const BUSY_FROM: usize = quic::INITIAL_REQUEST_STREAMS as usize / 4;
+const BUSY_FROM: usize = quic::INITIAL_REQUEST_STREAMS as usize / 2;
 
 /// Children of a closed connection end at once; this bounds a defect, not a peer.
 const FAREWELL: std::time::Duration = std::time::Duration::from_secs(1);

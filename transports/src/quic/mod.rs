@@ -51,7 +51,7 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(26);
 /// quinn reserves about 60 bytes for each stream that a peer may open, whether it does or not. RFC 9114
 /// section 6.1 wants 100 allowed so that requests run in parallel; a connection that holds one session needs
 /// two.
-pub const INITIAL_REQUEST_STREAMS: u32 = 16;
+pub const INITIAL_REQUEST_STREAMS: u32 = 6;
 
 /// Why a QUIC endpoint could not be configured: always the operator's TLS configuration.
 #[derive(Debug, thiserror::Error)]
@@ -144,7 +144,7 @@ const SEND_WINDOW: u64 = 512 * 1024;
 
 /// Three critical streams and room for greased, unknown or refused ones. Those are stopped as soon as their
 /// type is known, which returns their credit. With [`INITIAL_REQUEST_STREAMS`], they fit into a hash table of
-/// 32 slots in quinn.
+/// 16 slots in quinn-proto.
 const UNI_STREAMS: u32 = 8;
 
 /// Received datagrams wait here until they are dropped; quinn drops the oldest beyond it. It also is the

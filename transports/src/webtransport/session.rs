@@ -22,7 +22,7 @@ use crate::{Acceptor, Close, Drained, Encoding, EndCause, Handshake, Outbox, Ses
 
 /// Answers the CONNECT, waits for the session's stream, and carries frames until either side closes.
 ///
-/// The steps before and after the carrying are boxed: only what an idle session needs stays in the task.
+/// All steps are boxed, the carrying too: a future has room for a value wherever it is moved to.
 pub(crate) async fn run<A: Acceptor>(
     context: Arc<ConnectionContext<A>>,
     request: Box<ConnectRequest>,
@@ -41,7 +41,7 @@ async fn start<A: Acceptor>(
     context: Arc<ConnectionContext<A>>,
     request: Box<ConnectRequest>,
     inbox: Arc<Inbox>,
-) -> Option<Carrier<A::Session>> {
+) -> Option<Box<Carrier<A::Session>>> {
     let ConnectRequest { head, output, input } = *request;
     let options = context.server.options.webtransport.as_ref()?;
     let mut connect = ConnectStream::new(output, input, context.connection.clone());
@@ -66,7 +66,7 @@ async fn start<A: Acceptor>(
         transport_pings: false,
     };
     let server = &context.server;
-    Some(Carrier::new(
+    Some(Box::new(Carrier::new(
         handshake,
         *stream,
         connect,
@@ -74,7 +74,7 @@ async fn start<A: Acceptor>(
         options,
         &*server.acceptor,
         server.flusher.clone(),
-    ))
+    )))
 }
 
 /// Waits for the stream of a session; the error is how to close it instead.
@@ -212,7 +212,7 @@ impl<S: Session> Carrier<S> {
             .poll(cx, |cx| self.input.poll_chunk(cx, MAX_CHUNK))
     }
 
-    async fn close(self, end: End) {
+    async fn close(self: Box<Self>, end: End) {
         let Self {
             mut session,
             mut output,
@@ -221,7 +221,7 @@ impl<S: Session> Carrier<S> {
             outbox,
             inbox: _inbox,
             ..
-        } = self;
+        } = *self;
         let close = match end {
             End::Closed(close) => {
                 output.finish();
