@@ -74,7 +74,7 @@ impl Run {
             max_time_lag_ms: 0,
         };
         let subscriber = Arc::new(Subscriber::new(handle.clone(), tracking, false));
-        hub.join(&channel, subscriber.clone());
+        hub.join(&channel, &subscriber);
         Self {
             hub,
             channel,

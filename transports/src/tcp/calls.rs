@@ -170,6 +170,20 @@ fn body_length(fields: &[httparse::Header<'_>]) -> Option<usize> {
     length
 }
 
+/// Length of the plain call at the beginning of `read`, if there is one: what a fuzzer needs to see.
+#[cfg(fuzzing)]
+#[must_use]
+pub fn length_of_call(read: &[u8]) -> Option<usize> {
+    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    match parse(read, &mut fields) {
+        Parsed::Call { request, length } => {
+            assert!(request.path.starts_with('/') && request.body.len() < length);
+            Some(length)
+        }
+        Parsed::Incomplete | Parsed::Other => None,
+    }
+}
+
 /// Writes a response as hyper would.
 fn encode(response: &WholeResponse, is_last: bool, out: &mut Vec<u8>) {
     let WholeResponse {

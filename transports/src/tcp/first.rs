@@ -176,6 +176,19 @@ fn request(bytes: &Bytes, head: &httparse::Request<'_, '_>) -> Option<Request<Bo
     Some(request)
 }
 
+/// Length of the handshake at the beginning of `read`, if there is one: what a fuzzer needs to see.
+#[cfg(fuzzing)]
+#[must_use]
+pub fn length_of_handshake(read: &[u8]) -> Option<usize> {
+    match parse(&Bytes::copy_from_slice(read)) {
+        Parsed::Handshake(handshake) => {
+            assert!(handshake.request.headers().contains_key("upgrade"));
+            Some(handshake.length)
+        }
+        Parsed::Incomplete | Parsed::Other => None,
+    }
+}
+
 /// The head of a 101.
 fn head(response: &Response<Body>) -> Vec<u8> {
     let mut head = Vec::with_capacity(256);

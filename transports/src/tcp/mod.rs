@@ -27,6 +27,10 @@ use tokio_util::task::TaskTracker;
 use crate::flush::Flusher;
 use crate::http::{ConnectionFacts, HttpService};
 use crate::workers::Workers;
+#[cfg(fuzzing)]
+pub use calls::length_of_call;
+#[cfg(fuzzing)]
+pub use first::length_of_handshake;
 pub use stream::NetStream;
 pub(crate) use stream::Rewound;
 pub(crate) use upgrade::{TakeOver, UpgradeContext};
