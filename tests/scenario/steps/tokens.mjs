@@ -81,7 +81,7 @@ export const tokens = {
     const later = new Promise((resolve) => (release = resolve));
     const alice = await t.connect('alice');
     await alice.subscribe(channel, {
-      token: await t.subscriptionToken('alice', channel, { exp: seconds(1) }),
+      token: await t.subscriptionToken('alice', channel, { exp: seconds(3) }),
       getToken: () => later,
     });
     const { code, reason } = await alice.journal.next('subscribing', { channel, nth: 2 });
