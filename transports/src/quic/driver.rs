@@ -167,6 +167,8 @@ impl Driver {
             let is_gone = self.shard.settle(connection, &mut self.told, &mut self.answers);
             state = connection.state.lock();
             if is_gone {
+                // Nobody is left to hear them; the next connection must not.
+                self.answers.clear();
                 let State { armed, .. } = &mut *state;
                 self.timers.disarm(connection.handle.0, armed);
                 return;

@@ -149,21 +149,22 @@ impl Shard {
         self.answer(&transmit, answer);
     }
 
+    /// Refuses those that wait, and all that come.
     pub(super) fn refuse_new(&self) {
-        self.core.lock().endpoint.set_server_config(None);
-    }
-
-    /// The endpoint's handle is gone: the driver ends with the last connection.
-    pub(super) fn close(&self) {
         let waiting = {
             let mut core = self.core.lock();
-            core.is_closed = true;
             core.endpoint.set_server_config(None);
             std::mem::take(&mut core.incoming)
         };
         for incoming in waiting {
             self.refuse(incoming);
         }
+    }
+
+    /// The endpoint's handle is gone: the driver ends with the last connection.
+    pub(super) fn close(&self) {
+        self.refuse_new();
+        self.core.lock().is_closed = true;
         self.wake_driver();
     }
 

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use quinn_proto::{self as proto, StreamId, VarInt, Written};
 
-use super::connection::{Connection, Inner};
+use super::connection::Connection;
 use super::waiting::Reason;
 
 /// A stream to send on. Dropped, it is finished.
@@ -15,6 +15,7 @@ use super::waiting::Reason;
 pub struct SendStream {
     connection: Connection,
     id: StreamId,
+    is_reset: bool,
 }
 
 /// A stream to receive from. Dropped before its end, it is stopped with code 0.
@@ -53,7 +54,11 @@ pub enum ReadError {
 
 impl SendStream {
     pub(super) fn new(connection: Connection, id: StreamId) -> Self {
-        Self { connection, id }
+        Self {
+            connection,
+            id,
+            is_reset: false,
+        }
     }
 
     /// The stream's number.
@@ -121,14 +126,19 @@ impl SendStream {
         let inner = self.connection.inner();
         let mut state = inner.state.lock();
         if state.error.is_none() && state.proto.send_stream(self.id).reset(code).is_ok() {
+            self.is_reset = true;
+            // The protocol tells nothing of a reset that was acknowledged.
+            state.waiting.wake(Reason::Stopped(self.id));
             inner.touch(&mut state);
         }
     }
 
-    /// Resolves when the peer has stopped the stream, has acknowledged all of a finished one, or is gone.
+    /// Resolves when the peer has stopped the stream, has acknowledged all of a finished one, or is gone; or when
+    /// the stream is reset.
     pub fn stopped(&self) -> impl Future<Output = ()> + Send + Sync + 'static {
         // Does not keep the connection open.
         let (inner, id) = (Arc::downgrade(self.connection.inner()), self.id);
+        let mut waits = false;
         poll_fn(move |cx| {
             let Some(inner) = inner.upgrade() else {
                 return Poll::Ready(());
@@ -137,6 +147,11 @@ impl SendStream {
             if state.error.is_some() || !matches!(state.proto.send_stream(id).stopped(), Ok(None)) {
                 return Poll::Ready(());
             }
+            // Whoever wakes this waiter, ends the wait.
+            if waits && !state.waiting.contains(Reason::Stopped(id)) {
+                return Poll::Ready(());
+            }
+            waits = true;
             state.waiting.register(Reason::Stopped(id), cx);
             Poll::Pending
         })
@@ -146,7 +161,11 @@ impl SendStream {
 impl Drop for SendStream {
     fn drop(&mut self) {
         self.finish();
-        forget(self.connection.inner(), Reason::Write(self.id));
+        let mut state = self.connection.inner().state.lock();
+        state.waiting.forget(Reason::Write(self.id));
+        if self.is_reset {
+            state.waiting.wake(Reason::Stopped(self.id));
+        }
     }
 }
 
@@ -217,10 +236,7 @@ impl RecvStream {
 impl Drop for RecvStream {
     fn drop(&mut self) {
         self.stop(VarInt::from_u32(0));
-        forget(self.connection.inner(), Reason::Read(self.id));
+        let mut state = self.connection.inner().state.lock();
+        state.waiting.forget(Reason::Read(self.id));
     }
-}
-
-fn forget(inner: &Inner, reason: Reason) {
-    inner.state.lock().waiting.forget(reason);
 }

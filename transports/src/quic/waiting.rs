@@ -39,6 +39,11 @@ impl Waiting {
         }
     }
 
+    /// Whether somebody waits for `reason`.
+    pub(super) fn contains(&self, reason: Reason) -> bool {
+        self.entries.iter().any(|(known, _)| *known == reason)
+    }
+
     /// Wakes who waits for `reason`.
     pub(super) fn wake(&mut self, reason: Reason) {
         if let Some(index) = self.entries.iter().position(|(known, _)| *known == reason) {
