@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use quinn_proto::{ConnectionError, ConnectionHandle, Dir, Event, StreamEvent, StreamId, VarInt};
+use quinn_proto::{ConnectionError, ConnectionHandle, Dir, Event, StreamEvent, VarInt};
 
 use super::shard::Shard;
 use super::stream::{RecvStream, SendStream};
@@ -85,7 +85,7 @@ impl Connection {
     /// # Errors
     /// If the connection ends before.
     pub async fn open_uni(&self) -> Result<SendStream, ConnectionError> {
-        let opened = self.stream(Reason::Open(Dir::Uni), |state| {
+        let opened = self.wait(Reason::Open(Dir::Uni), |state| {
             state.proto.streams().open(Dir::Uni)
         });
         Ok(SendStream::new(self.clone(), opened.await?))
@@ -96,7 +96,7 @@ impl Connection {
     /// # Errors
     /// When the connection is over.
     pub async fn accept_uni(&self) -> Result<RecvStream, ConnectionError> {
-        let accepted = self.stream(Reason::Accept(Dir::Uni), |state| {
+        let accepted = self.wait(Reason::Accept(Dir::Uni), |state| {
             state.proto.streams().accept(Dir::Uni)
         });
         Ok(RecvStream::new(self.clone(), accepted.await?))
@@ -107,7 +107,7 @@ impl Connection {
     /// # Errors
     /// When the connection is over.
     pub async fn accept_bi(&self) -> Result<(SendStream, RecvStream), ConnectionError> {
-        let accepted = self.stream(Reason::Accept(Dir::Bi), |state| {
+        let accepted = self.wait(Reason::Accept(Dir::Bi), |state| {
             state.proto.streams().accept(Dir::Bi)
         });
         let id = accepted.await?;
@@ -151,14 +151,6 @@ impl Connection {
     async fn handshake(&self, is_done: impl Fn(&State) -> bool) -> Result<(), ConnectionError> {
         self.wait(Reason::Handshake, |state| is_done(state).then_some(()))
             .await
-    }
-
-    async fn stream(
-        &self,
-        reason: Reason,
-        take: impl Fn(&mut State) -> Option<StreamId>,
-    ) -> Result<StreamId, ConnectionError> {
-        self.wait(reason, take).await
     }
 
     /// Waits until `take` has something. Taking may return credit to the peer, so the connection is driven.

@@ -114,13 +114,10 @@ impl Driver {
                 continue;
             }
             state.proto.handle_timeout(now);
+            // Driving it sets its next deadline, also if it was due already.
             if !std::mem::replace(&mut state.is_due, true) {
                 drop(state);
                 self.due.push_back(connection);
-            } else {
-                let deadline = state.proto.poll_timeout();
-                let State { armed, .. } = &mut *state;
-                self.timers.arm(handle, armed, deadline);
             }
         }
     }

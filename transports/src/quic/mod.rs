@@ -3,7 +3,7 @@
 //! The protocol is quinn's (`quinn-proto`, without I/O; `quinn-udp` for the socket). What moves its bytes is our own,
 //! where the crate `quinn` would have a task, a timer and two channels for each connection: a channel alone reserves
 //! 6.7 KB with the first packet, a fifth of what an idle session took, and a broadcast woke two tasks per session.
-//! Here one [task](driver) drives all connections of a [socket](shard), with one timer for all of them.
+//! Here one task (`driver`) drives all connections of a socket (`shard`), with one timer for all of them.
 //!
 //! quinn-proto's defaults suit a few fast bulk transfers: 1.25 MB of window per stream, an unlimited window per
 //! connection, 10 MB of unacknowledged data per sender. A server of small messages to hundreds of thousands of
