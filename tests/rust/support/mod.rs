@@ -12,6 +12,7 @@ pub mod process;
 
 use std::future::IntoFuture;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -43,23 +44,8 @@ impl TestServer {
     /// Starts a server whose configuration is the common one with `changes` laid over it.
     pub async fn start(changes: Value) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut config = json!({
-            "http_server": {
-                "address": "127.0.0.1",
-                "development_certificate": { "enabled": true, "directory": directory.path().join("certificates") },
-                "http3": { "enabled": true }
-            },
-            "client": { "token": { "hmac_secret_key": SECRET } },
-            "http_api": { "key": API_KEY },
-            "webtransport": { "enabled": true },
-            "http_stream": { "enabled": true },
-            "sse": { "enabled": true },
-            "health": { "enabled": true },
-            "shutdown": { "timeout": "10s" }
-        });
-        merge(&mut config, changes);
-        let file = directory.path().join("config.json");
-        std::fs::write(&file, config.to_string()).unwrap();
+        let own = json!({ "health": { "enabled": true }, "shutdown": { "timeout": "10s" } });
+        let file = write_config(directory.path(), own, changes);
         let sources = Sources {
             file: Some(file),
             // In a file 0 would stand for the default.
@@ -168,6 +154,28 @@ pub fn merge(base: &mut Value, changes: Value) {
         }
         (base, changes) => *base = changes,
     }
+}
+
+/// Writes the configuration that all servers of the tests share, with what their kind has of its `own` and then the
+/// `changes` of one test laid over it.
+fn write_config(directory: &Path, own: Value, changes: Value) -> PathBuf {
+    let mut config = json!({
+        "http_server": {
+            "address": "127.0.0.1",
+            "development_certificate": { "enabled": true, "directory": directory.join("certificates") },
+            "http3": { "enabled": true }
+        },
+        "client": { "token": { "hmac_secret_key": SECRET } },
+        "http_api": { "key": API_KEY },
+        "webtransport": { "enabled": true },
+        "http_stream": { "enabled": true },
+        "sse": { "enabled": true }
+    });
+    merge(&mut config, own);
+    merge(&mut config, changes);
+    let file = directory.join("config.json");
+    std::fs::write(&file, config.to_string()).unwrap();
+    file
 }
 
 /// A token signed with the secret of the servers.

@@ -12,7 +12,7 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::{API_KEY, SECRET, merge};
+use super::write_config;
 
 /// How long starting and stopping may take. Stopping is bounded by the server's own `shutdown.timeout` before.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -31,26 +31,13 @@ impl ServerProcess {
     /// Starts a process whose configuration is the common one with `changes` laid over it.
     pub async fn start(changes: Value) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut config = json!({
-            "http_server": {
-                "address": "127.0.0.1",
-                // Another name than that of the external listener makes it another listener.
-                "internal_address": "localhost",
-                "tls_external": true,
-                "development_certificate": { "enabled": true, "directory": directory.path().join("certificates") },
-                "http3": { "enabled": true }
-            },
-            "client": { "token": { "hmac_secret_key": SECRET } },
-            "http_api": { "key": API_KEY },
-            "webtransport": { "enabled": true },
-            "http_stream": { "enabled": true },
-            "sse": { "enabled": true },
+        let own = json!({
+            // Another name than that of the external listener makes it another listener.
+            "http_server": { "internal_address": "localhost", "tls_external": true },
             "prometheus": { "enabled": true },
             "shutdown": { "timeout": "20s" }
         });
-        merge(&mut config, changes);
-        let file = directory.path().join("config.json");
-        std::fs::write(&file, config.to_string()).unwrap();
+        let file = write_config(directory.path(), own, changes);
         let mut child = Command::new(env!("CARGO_BIN_EXE_tidegate"))
             .arg("--config")
             .arg(&file)
