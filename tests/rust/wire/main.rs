@@ -13,6 +13,8 @@ mod support;
 
 mod api_calls;
 mod api_pushes;
+mod binary;
+mod codec;
 mod commands;
 mod connect;
 mod emulation;
