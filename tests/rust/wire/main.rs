@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod admission;
 mod api_calls;
 mod api_pushes;
 mod binary;
