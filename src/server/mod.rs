@@ -30,11 +30,10 @@ use crate::auth::{HttpKeySource, KeySource, OriginRules};
 use crate::config::{Config, Loaded};
 use crate::engine::memory::{MemoryBroker, MemoryPresence, SWEEP_INTERVAL};
 use crate::node::{Admission, ConnectionLimits, Node, NodeAcceptor, Parts};
-use crate::session::Context;
 use crate::telemetry::{Metrics, TEXT_FORMAT};
-use arc_swap::ArcSwap;
 pub use error::StartError;
 use listeners::Listeners;
+pub use rules::session_context;
 pub use run::{Failed, run};
 
 /// Entries of the presence store vanish when a connection did not renew them for that long.
@@ -67,8 +66,9 @@ impl Server {
     pub async fn start(loaded: &Loaded, trim: Option<fn()>) -> Result<Self, StartError> {
         let config = &loaded.config;
         let key_source: Arc<dyn KeySource> = Arc::new(HttpKeySource::new().map_err(StartError::KeySource)?);
-        let rules = rules::build(config, &key_source)?;
-        rules::log_verifiers(&rules);
+        let id = Uuid::new_v4().to_string();
+        let context = Arc::new(session_context(config, id.clone(), &key_source)?);
+        rules::log_verifiers(&context.rules.load());
         let origins = OriginRules::new(&config.client.allowed_origins).map_err(StartError::Origins)?;
         if origins.allows_any() {
             tracing::warn!(
@@ -77,14 +77,6 @@ impl Server {
         }
         let workers = Workers::start(trim).map_err(StartError::Workers)?;
         let sockets = listeners::Sockets::bind(config, workers.handles().len())?;
-        let id = Uuid::new_v4().to_string();
-        let settings = rules::settings(config, id.clone());
-        let metrics = Arc::new(Metrics::new(VERSION));
-        let context = Arc::new(Context {
-            settings,
-            rules: ArcSwap::from_pointee(rules),
-            metrics,
-        });
         let broker = Arc::new(MemoryBroker::default());
         let presence = Arc::new(MemoryPresence::new(PRESENCE_TTL));
         let node = Node::new(Parts {

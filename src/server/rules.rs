@@ -2,13 +2,31 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use http::HeaderName;
 
 use super::{StartError, VERSION};
 use crate::auth::{Algorithm, KeySource, Purpose, TokenVerifier};
 use crate::channels::ChannelRules;
 use crate::config::Config;
-use crate::session::{Personal, Rules, Settings};
+use crate::session::{Context, Personal, Rules, Settings};
+use crate::telemetry::Metrics;
+
+/// What all sessions of a server share, by its configuration.
+///
+/// # Errors
+/// What the operator must change: keys, patterns, namespaces.
+pub fn session_context(
+    config: &Config,
+    node: String,
+    source: &Arc<dyn KeySource>,
+) -> Result<Context, StartError> {
+    Ok(Context {
+        settings: settings(config, node),
+        rules: ArcSwap::from_pointee(build(config, source)?),
+        metrics: Arc::new(Metrics::new(VERSION)),
+    })
+}
 
 /// What a reload replaces.
 pub(super) fn build(config: &Config, source: &Arc<dyn KeySource>) -> Result<Rules, StartError> {
