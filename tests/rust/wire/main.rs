@@ -24,6 +24,7 @@ mod http;
 mod limits;
 mod liveness;
 mod order;
+mod positions;
 mod protobuf;
 mod recovery;
 mod server_side;
