@@ -14,7 +14,7 @@
 //! Locks: a connection's state may be held while the list of due connections is taken; the core (endpoint and table
 //! of connections) is never held together with a connection.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -33,6 +33,7 @@ use tokio::sync::Notify;
 use super::connection::{Connection, Held, Inner};
 use super::driver::Driver;
 use super::socket::{self, Buffers, Socket};
+use super::table::Table;
 
 /// Connections that may wait to be accepted; more are refused.
 const MAX_INCOMING: usize = 1024;
@@ -46,7 +47,7 @@ pub(super) struct Shard {
 
 struct Core {
     endpoint: Endpoint,
-    connections: HashMap<ConnectionHandle, Arc<Inner>>,
+    connections: Table,
     incoming: VecDeque<Incoming>,
     acceptor: Option<Waker>,
     /// The endpoint's handle is gone.
@@ -74,7 +75,7 @@ pub(super) fn start(socket: UdpSocket, config: ServerConfig) -> io::Result<Arc<S
         socket,
         core: Mutex::new(Core {
             endpoint,
-            connections: HashMap::new(),
+            connections: Table::default(),
             incoming: VecDeque::new(),
             acceptor: None,
             is_closed: false,
@@ -116,7 +117,7 @@ impl Shard {
         match endpoint.accept(incoming, Instant::now(), answer, None) {
             Ok((handle, proto)) => {
                 let inner = Arc::new(Inner::new(self.clone(), handle, proto));
-                connections.insert(handle, inner.clone());
+                connections.insert(inner.clone());
                 drop(core);
                 inner.touch(&mut inner.state.lock());
                 Ok(Connection(Arc::new(Held(inner))))
@@ -214,7 +215,7 @@ impl Shard {
         self.core
             .lock()
             .connections
-            .get(&ConnectionHandle(handle))
+            .get(ConnectionHandle(handle))
             .cloned()
     }
 
@@ -263,7 +264,7 @@ impl Shard {
         let bytes = BytesMut::from(datagram);
         match endpoint.handle(now, peer, meta.dst_ip, socket::ecn(meta), bytes, answer) {
             Some(DatagramEvent::ConnectionEvent(handle, event)) => {
-                if let Some(connection) = connections.get(&handle) {
+                if let Some(connection) = connections.get(handle) {
                     events.push((connection.clone(), event));
                 }
             }
@@ -294,7 +295,7 @@ impl Shard {
         for event in events.drain(..) {
             if event.is_drained() {
                 is_gone = true;
-                core.connections.remove(&connection.handle);
+                core.connections.remove(connection.handle);
             }
             answers.extend(core.endpoint.handle_event(connection.handle, event));
         }
