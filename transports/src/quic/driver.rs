@@ -30,7 +30,7 @@ pub(super) struct Driver {
     due: VecDeque<Arc<Inner>>,
     timers: Timers,
     sleep: Pin<Box<Sleep>>,
-    pacing: Pacing,
+    pacing: Pacing<Arc<Inner>>,
     buffers: Buffers,
     /// Packets being made.
     packets: Vec<u8>,

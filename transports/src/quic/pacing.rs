@@ -10,13 +10,10 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
-
-use super::connection::Inner;
 
 /// Transmits to one address in one window.
 const PER_WINDOW: u32 = 32;
@@ -25,15 +22,15 @@ const WINDOW: Duration = Duration::from_millis(1);
 const KEPT: usize = 1024;
 
 /// Counts the transmits of one window, and keeps the connections that wait for the next.
-pub(super) struct Pacing {
+pub(super) struct Pacing<C> {
     /// When the next window begins. A timer that fires late does not shift those after it.
     next: Instant,
     sent: HashMap<SocketAddr, u32>,
-    waiting: Vec<Arc<Inner>>,
+    waiting: Vec<C>,
     end: Pin<Box<Sleep>>,
 }
 
-impl Pacing {
+impl<C> Pacing<C> {
     pub(super) fn new() -> Self {
         Self {
             next: Instant::now(),
@@ -54,12 +51,12 @@ impl Pacing {
     }
 
     /// Keeps a connection until the next window. Call only after setting its `is_paced`.
-    pub(super) fn defer(&mut self, connection: Arc<Inner>) {
+    pub(super) fn defer(&mut self, connection: C) {
         self.waiting.push(connection);
     }
 
     /// Begins a new window if the last one is over; answers the connections that waited for it.
-    pub(super) fn begin(&mut self, now: Instant) -> Option<std::vec::Drain<'_, Arc<Inner>>> {
+    pub(super) fn begin(&mut self, now: Instant) -> Option<std::vec::Drain<'_, C>> {
         let late = now.checked_duration_since(self.next)?;
         let into_window = Duration::from_nanos((late.as_nanos() % WINDOW.as_nanos()) as u64);
         self.next = now + WINDOW - into_window;
@@ -78,5 +75,64 @@ impl Pacing {
             self.end.as_mut().reset(next);
         }
         self.end.as_mut().poll(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(port: u16) -> SocketAddr {
+        ([127, 0, 0, 1], port).into()
+    }
+
+    #[tokio::test]
+    async fn an_address_gets_its_share_of_each_window() {
+        let mut pacing = Pacing::new();
+        let mut now = pacing.next;
+        let mut sent = 0;
+        let mut due: Vec<u32> = (0..3 * PER_WINDOW + 1).collect();
+        let mut windows = 0;
+        while !due.is_empty() {
+            pacing.begin(now);
+            windows += 1;
+            for connection in std::mem::take(&mut due) {
+                if pacing.admits(address(1)) {
+                    assert_eq!(connection, sent, "those that wait keep their order");
+                    pacing.count(address(1));
+                    sent += 1;
+                } else {
+                    pacing.defer(connection);
+                }
+                // Others are not concerned.
+                assert!(pacing.admits(address(2)));
+            }
+            assert!(sent <= windows * PER_WINDOW);
+            // Within the window nothing changes, late in it or not.
+            assert!(pacing.begin(now + WINDOW / 2).is_none());
+            now += WINDOW;
+            due.extend(pacing.begin(now).into_iter().flatten());
+        }
+        assert_eq!((sent, windows), (3 * PER_WINDOW + 1, 4));
+    }
+
+    #[tokio::test]
+    async fn a_late_timer_does_not_shift_the_windows() {
+        let mut pacing = Pacing::<()>::new();
+        let origin = pacing.next;
+        pacing.begin(origin + WINDOW * 5 + WINDOW / 3);
+        assert_eq!(pacing.next, origin + WINDOW * 6);
+    }
+
+    #[tokio::test]
+    async fn a_window_wakes_those_that_wait() {
+        let mut pacing = Pacing::new();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(pacing.poll_next(&mut cx).is_pending());
+        pacing.begin(Instant::now());
+        pacing.defer(7);
+        std::future::poll_fn(|cx| pacing.poll_next(cx)).await;
+        let waited = pacing.begin(Instant::now()).map(Iterator::collect::<Vec<_>>);
+        assert_eq!(waited, Some(vec![7]));
     }
 }

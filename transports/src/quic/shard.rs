@@ -47,9 +47,11 @@ pub(super) struct Shard {
 
 struct Core {
     endpoint: Endpoint,
-    connections: Table,
+    connections: Table<Arc<Inner>>,
     incoming: VecDeque<Incoming>,
     acceptor: Option<Waker>,
+    /// New connections are told to go elsewhere.
+    is_refusing: bool,
     /// The endpoint's handle is gone.
     is_closed: bool,
     /// Packets that the endpoint answers with by itself.
@@ -78,6 +80,7 @@ pub(super) fn start(socket: UdpSocket, config: ServerConfig) -> io::Result<Arc<S
             connections: Table::default(),
             incoming: VecDeque::new(),
             acceptor: None,
+            is_refusing: false,
             is_closed: false,
             answer: Vec::new(),
         }),
@@ -117,7 +120,7 @@ impl Shard {
         match endpoint.accept(incoming, Instant::now(), answer, None) {
             Ok((handle, proto)) => {
                 let inner = Arc::new(Inner::new(self.clone(), handle, proto));
-                connections.insert(inner.clone());
+                connections.insert(handle, inner.clone());
                 drop(core);
                 inner.touch(&mut inner.state.lock());
                 Ok(Connection(Arc::new(Held(inner))))
@@ -154,7 +157,7 @@ impl Shard {
     pub(super) fn refuse_new(&self) {
         let waiting = {
             let mut core = self.core.lock();
-            core.endpoint.set_server_config(None);
+            core.is_refusing = true;
             std::mem::take(&mut core.incoming)
         };
         for incoming in waiting {
@@ -257,6 +260,7 @@ impl Shard {
             connections,
             incoming,
             acceptor,
+            is_refusing,
             answer,
             ..
         } = core;
@@ -268,7 +272,7 @@ impl Shard {
                     events.push((connection.clone(), event));
                 }
             }
-            Some(DatagramEvent::NewConnection(new)) if incoming.len() < MAX_INCOMING => {
+            Some(DatagramEvent::NewConnection(new)) if !*is_refusing && incoming.len() < MAX_INCOMING => {
                 incoming.push_back(new);
                 if let Some(acceptor) = acceptor.take() {
                     acceptor.wake();
