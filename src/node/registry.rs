@@ -61,6 +61,9 @@ impl Registry {
             let removed = members.remove(&key).is_some();
             if members.is_empty() {
                 state.users.remove(user);
+                if state.users.len() < state.users.capacity() / 4 {
+                    state.users.shrink_to_fit();
+                }
             } else if members.len() < members.capacity() / 4 {
                 members.shrink_to_fit();
             }
