@@ -66,7 +66,7 @@ impl Operations for Node {
             info: Some(request.info).filter(|info| !info.is_empty()),
             data: Some(request.data).filter(|data| !data.is_empty()),
             overrides: request.r#override.map(overrides).unwrap_or_default(),
-            cache_recover: false,
+            ..SubscriptionExtras::default()
         };
         let grant = rules.channels.grant(
             namespace,

@@ -17,6 +17,7 @@
 //! be under way, but never two on the same channel, so a client's burst on a channel takes effect as sent.
 
 mod call;
+mod capabilities;
 mod command;
 mod connect;
 mod events;
@@ -38,6 +39,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tidegate_transports::{EndCause, InputFault, Pushed};
 
+use crate::channels::Capabilities;
 use crate::hub::{Event, Handle};
 use crate::protocol::{self, Commands, Disconnect, message};
 use crate::telemetry::{ClientLabel, FrameType};
@@ -86,6 +88,8 @@ pub struct Session {
     jitter: f64,
     user: String,
     conn_info: Bytes,
+    /// Boxed: few have some.
+    capabilities: Option<Box<Capabilities>>,
     subscriptions: Subscriptions,
     /// The frame being read.
     incoming: Option<Commands>,
@@ -129,6 +133,7 @@ impl Session {
             jitter,
             user: String::new(),
             conn_info: Bytes::new(),
+            capabilities: None,
             subscriptions: Subscriptions::default(),
             incoming: None,
             stalled: None,

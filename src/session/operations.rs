@@ -6,7 +6,7 @@ use super::call::{Answer, Call};
 use super::command::{Continuation, Pending, Refusal, Ticket};
 use super::{Now, Session, ttl};
 use crate::auth::{SubscribeToken, TokenError, Verification};
-use crate::channels::{Denial, Namespace, PublishDecision, PublishQuery, ReadQuery};
+use crate::channels::{Denial, Namespace, Operations, PublishDecision, PublishQuery, ReadQuery};
 use crate::engine::{ClientInfo, EngineError, HistoryQuery, PublishOptions, Retention, Since};
 use crate::protocol::{self, Disconnect, ErrorCode, message};
 
@@ -33,7 +33,8 @@ impl Session {
         let query = PublishQuery {
             channel,
             user: &self.user,
-            subscribed: self.subscriptions.contains(channel),
+            subscription: self.allowed_in(channel),
+            capabilities: self.capabilities.as_deref(),
             data: &request.data,
         };
         match request.r#type {
@@ -180,7 +181,7 @@ impl Session {
             TRACK | UNTRACK => return Err(ErrorCode::PERMISSION_DENIED.into()),
             _ => return Err(ErrorCode::BAD_REQUEST.into()),
         }
-        if subscription.server_side {
+        if subscription.source.is_server_side() {
             return Err(Disconnect::BAD_REQUEST.into());
         }
         if request.token.is_empty() {
@@ -256,6 +257,7 @@ impl Session {
             return Err(ErrorCode::PERMISSION_DENIED.into());
         };
         subscription.expire_at = token.expire_at;
+        subscription.allow = token.allow;
         let mut info = ClientInfo::clone(&subscription.info);
         info.chan_info = token.info.unwrap_or_default();
         subscription.info = Arc::new(info);
@@ -354,8 +356,16 @@ impl Session {
         ReadQuery {
             channel,
             user: &self.user,
-            subscribed: self.subscriptions.contains(channel),
+            subscription: self.allowed_in(channel),
+            capabilities: self.capabilities.as_deref(),
         }
+    }
+
+    /// What the subscription to a channel allows beside the namespace; `None` without one.
+    fn allowed_in(&self, channel: &str) -> Option<Operations> {
+        self.subscriptions
+            .get(channel)
+            .map(|subscription| subscription.allow)
     }
 
     /// The client as publisher: with its channel info if it is subscribed.

@@ -1,5 +1,6 @@
 //! Transcripts of the session core in virtual time: send this, expect exactly that.
 
+mod capabilities;
 mod model;
 
 use std::sync::Arc;

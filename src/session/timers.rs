@@ -235,7 +235,7 @@ impl Session {
         let Some(subscription) = self.subscriptions.get(channel) else {
             return;
         };
-        if subscription.server_side {
+        if subscription.source.is_server_side() {
             return self.close(otherwise);
         }
         self.unsubscribe_with_push(channel, &unsubscribe);

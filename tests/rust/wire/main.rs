@@ -13,6 +13,7 @@ mod support;
 
 mod api_calls;
 mod api_pushes;
+mod capabilities;
 mod commands;
 mod connect;
 mod emulation;
@@ -20,6 +21,7 @@ mod framing;
 mod http;
 mod liveness;
 mod order;
+mod patterns;
 mod protobuf;
 mod recovery;
 mod server_side;
