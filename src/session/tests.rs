@@ -95,6 +95,7 @@ impl Client {
             position_max_time_lag: None,
             channel_limit: client.channel_limit,
             concurrency: client.concurrency.max(1),
+            reply_without_queue: client.reply_without_queue,
             history_max_publications: 300,
             recovery_max_publications: 300,
             include_server_time: false,
@@ -112,6 +113,7 @@ impl Client {
             settings,
             rules: ArcSwap::from_pointee(rules),
             metrics: Arc::new(Metrics::new("test")),
+            delays: Arc::default(),
         });
         let handle = Arc::new(Handle {
             client: "C".to_owned(),

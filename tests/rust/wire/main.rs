@@ -28,3 +28,4 @@ mod subscribe;
 mod tls;
 mod tokens;
 mod transports;
+mod write_delay;
