@@ -1,6 +1,7 @@
 //! Transcripts of the session core in virtual time: send this, expect exactly that.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -121,6 +122,7 @@ impl Client {
             transport: TransportKind::Websocket,
             outbox: Arc::new(Outbox::new(Some(1 << 20))),
             mailbox: Mailbox::default(),
+            batched: AtomicUsize::default(),
         });
         let now = Now {
             instant: Instant::now(),

@@ -13,6 +13,7 @@ mod support;
 
 mod api_calls;
 mod api_pushes;
+mod batching;
 mod commands;
 mod connect;
 mod emulation;
