@@ -857,6 +857,7 @@ fn open(context: &Arc<Context>, now: Now) -> (Session, Arc<Handle>) {
         transport: TransportKind::Websocket,
         outbox: Arc::new(Outbox::new(Some(QUEUE))),
         mailbox: Mailbox::default(),
+        batched: std::sync::atomic::AtomicUsize::default(),
     });
     let session = Session::new(context.clone(), handle.clone(), Opening::default(), 0.5, now);
     (session, handle)
