@@ -57,7 +57,7 @@ impl Session {
             return self.close(Disconnect::EXPIRED);
         }
         if expire_at > 0 && !info.is_empty() {
-            self.conn_info = info;
+            self.replace_info(info);
         }
         self.set_expiry(expire_at, now);
         let body = message::Refresh {

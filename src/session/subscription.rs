@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::Session;
 use super::call::{Call, Detach};
 use crate::channels::{Operations, Source};
@@ -30,6 +32,19 @@ pub(super) struct Subscription {
 }
 
 impl Session {
+    /// Replaces what others are told of the connection, in all its channels. Presence entries follow when they
+    /// are renewed.
+    pub(super) fn replace_info(&mut self, info: Bytes) {
+        for subscription in self.subscriptions.iter_mut() {
+            let changed = ClientInfo {
+                conn_info: info.clone(),
+                ..ClientInfo::clone(&subscription.info)
+            };
+            subscription.info = Arc::new(changed);
+        }
+        self.conn_info = info;
+    }
+
     /// Releases a subscription that was taken out of the table.
     pub(super) fn leave(&mut self, channel: Arc<str>, subscription: Subscription) {
         let Subscription {

@@ -13,7 +13,9 @@ mod support;
 
 mod api_calls;
 mod api_pushes;
+mod authentication;
 mod capabilities;
+mod channels;
 mod commands;
 mod connect;
 mod emulation;
