@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::call::{Answer, Call};
 use super::command::{Continuation, Pending, Refusal, Ticket};
 use super::subscribe::{Attaching, attached};
-use super::{Now, Phase, Session, ttl};
+use super::{Now, Phase, Rules, Session, ttl};
 use crate::auth::{ConnectToken, SubscribeOptions, TokenError, Verification};
 use crate::channels::{Capabilities, Source, SubscriptionExtras, Wishes};
 use crate::engine::Since;
@@ -111,6 +111,7 @@ impl Session {
     ) -> Result<(), Refusal> {
         let token = result.map_err(|error| self.refuse_token(&error, ErrorCode::TOKEN_EXPIRED.into()))?;
         let rules = self.context.rules.load();
+        check_channels(&rules, &token)?;
         if token.user.is_empty() && rules.disallow_anonymous_tokens {
             return Err(Disconnect::PERMISSION_DENIED.into());
         }
@@ -424,16 +425,10 @@ impl Session {
         now: Now,
     ) -> Result<(), Refusal> {
         let token = result.map_err(|error| self.refuse_token(&error, Disconnect::EXPIRED.into()))?;
+        let rules = self.context.rules.load_full();
+        check_channels(&rules, &token)?;
         if token.user != self.user {
             return Err(Disconnect::INVALID_TOKEN.into());
-        }
-        let rules = self.context.rules.load_full();
-        if token
-            .subs
-            .keys()
-            .any(|channel| rules.channels.resolve(channel).is_err())
-        {
-            return Err(ErrorCode::UNKNOWN_CHANNEL.into());
         }
         let expire_at = if rules.insecure { 0 } else { token.expire_at };
         if expire_at > 0 && expire_at <= now.unix() {
@@ -469,5 +464,16 @@ impl Session {
         );
         self.leave_uncovered();
         Ok(())
+    }
+}
+
+/// The last step of a connection token's verification: what it subscribes to must have a namespace
+/// (channels-and-auth.md 4.3).
+fn check_channels(rules: &Rules, token: &ConnectToken) -> Result<(), ErrorCode> {
+    let mut channels = token.subs.keys();
+    if channels.all(|channel| rules.channels.resolve(channel).is_ok()) {
+        Ok(())
+    } else {
+        Err(ErrorCode::UNKNOWN_CHANNEL)
     }
 }

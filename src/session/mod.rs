@@ -34,7 +34,7 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tidegate_transports::{EndCause, InputFault, Pushed};
@@ -352,16 +352,17 @@ fn push_reply(push: message::Push) -> message::Reply {
     }
 }
 
-/// The longest lifetime a client is told (channels-and-auth.md 4.5).
-const MAX_TTL: Duration = Duration::from_secs(365 * 24 * 3600);
+/// The longest lifetime of a connection, and of a refreshed subscription, that a client is told
+/// (channels-and-auth.md 4.5, 4.7).
+const MAX_TTL: u32 = 365 * 24 * 3600;
 
 /// Seconds until `expire_at`, as the wire carries them; 0 for a time that is over and for never.
-fn ttl(expire_at: i64, now: Now) -> u32 {
-    uncapped_ttl(expire_at, now).min(MAX_TTL.as_secs() as u32)
-}
-
-/// The same without the longest lifetime: a subscribe reply tells all of it (channels-and-auth.md 4.7).
-fn uncapped_ttl(expire_at: i64, now: Now) -> u32 {
+fn remaining(expire_at: i64, now: Now) -> u32 {
     let left = expire_at.saturating_sub(now.unix()).max(0);
     u32::try_from(left).unwrap_or(u32::MAX)
+}
+
+/// The same, as far as clients are told it.
+fn ttl(expire_at: i64, now: Now) -> u32 {
+    remaining(expire_at, now).min(MAX_TTL)
 }

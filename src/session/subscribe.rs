@@ -12,7 +12,7 @@ use super::call::{Answer, Attach, Call, Detach};
 use super::command::{Continuation, Pending, Refusal, Ticket};
 use super::recovery;
 use super::subscription::Subscription;
-use super::{Now, Session, uncapped_ttl};
+use super::{Now, Session, remaining};
 use crate::auth::{SubscribeToken, TokenError, Verification};
 use crate::channels::{
     Namespace, RecoveryMode, Route, Source, SubscribeQuery, SubscriptionExtras, SubscriptionGrant, Wishes,
@@ -486,7 +486,8 @@ impl Session {
         }
         if attaching.grant.expire_at > 0 && !attaching.grant.source.is_server_side() {
             result.expires = true;
-            result.ttl = uncapped_ttl(attaching.grant.expire_at, now);
+            // Not capped, other than a connection's.
+            result.ttl = remaining(attaching.grant.expire_at, now);
         }
         let subscription = Subscription {
             subscriber: attaching.subscriber,

@@ -13,8 +13,10 @@ mod support;
 
 mod api_calls;
 mod api_pushes;
+mod authentication;
 mod batching;
 mod capabilities;
+mod channels;
 mod commands;
 mod connect;
 mod emulation;
