@@ -5,7 +5,7 @@ GO ?= go
 VENV := tests/.venv
 DIST := web-client/dist/index.html
 
-.PHONY: run test test-rust test-web test-node test-browser test-python test-go fuzz bench lint build setup clean
+.PHONY: run test test-rust test-web test-node test-browser test-python test-go test-docs fuzz bench lint build setup clean
 
 ## Build and start the server with the development configuration; prints the address of the test page.
 run: $(DIST)
@@ -14,7 +14,7 @@ run: $(DIST)
 	./target/debug/tidegate --config config/development.json
 
 ## Install what is missing and run every test.
-test: setup test-rust test-web test-node test-browser test-python test-go fuzz
+test: setup test-rust test-web test-node test-browser test-python test-go test-docs fuzz
 
 build: $(DIST)
 	$(CARGO) build --bin tidegate
@@ -37,6 +37,10 @@ test-python: build $(VENV)/.installed
 
 test-go: build
 	cd tests/go && $(GO) test -count=1 ./...
+
+## Every example of docs/.
+test-docs: build tests/node_modules
+	cd tests && npm run test:docs
 
 ## A few seconds of each fuzz target.
 fuzz:
