@@ -9,6 +9,7 @@ mod channel;
 mod encoded;
 mod handle;
 mod subscriber;
+mod sync;
 mod tailored;
 
 #[cfg(test)]

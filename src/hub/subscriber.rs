@@ -12,12 +12,11 @@
 //! always comes first.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
 use tidegate_transports::{Frame, Pushed};
 
 use super::encoded::{EncodedPublication, EncodedPush};
+use super::sync::{AtomicUsize, Mutex, Ordering};
 use super::tailored::{Form, Tailored, Tailoring};
 use super::{Delivery, Event, Handle};
 use crate::engine::{Epoch, Position, Publication};
@@ -109,7 +108,7 @@ impl Subscriber {
     #[must_use]
     pub fn tailored(mut self, tailoring: Tailoring) -> Self {
         self.keeps_latest = tailoring.delta && tailoring.keep_latest;
-        self.state.get_mut().tailored = tailoring.tailored();
+        self.state.lock().tailored = tailoring.tailored();
         self
     }
 
@@ -215,6 +214,12 @@ impl Subscriber {
     /// Delivers nothing from now on.
     pub fn stop(&self) {
         self.state.lock().phase = Phase::Lost;
+    }
+
+    /// Whether it was stopped or lost its position: nothing is delivered any more.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(self.state.lock().phase, Phase::Lost)
     }
 
     /// The connection it belongs to.

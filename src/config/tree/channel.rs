@@ -37,6 +37,9 @@ section! {
         user_boundary: String = "#";
         /// What separates the users in that list.
         user_separator: String = ",";
+        /// Channels whose name starts with `/` belong to the namespace whose `pattern` matches them, and to none
+        /// without a match (error 102).
+        patterns: bool;
     }
     unsupported {
         /// Proxies of channel events.
@@ -116,6 +119,10 @@ section! {
         channel_regex: String;
         /// What publications may contain. Empty for what `channel.publication_data_format` says.
         publication_data_format: PublicationDataFormat;
+        /// What the names of the namespace's channels look like, as a path: `/users/:name`. A variable, `:` and a
+        /// name, stands for what is there up to the next `/`. Such a namespace has no other channels. Needs
+        /// `channel.patterns`; only for namespaces.
+        pattern: String;
         /// What subscriptions are. Other types than `stream` are not supported by this version.
         subscription_type: SubscriptionType;
     }

@@ -13,6 +13,7 @@ mod support;
 
 mod api_calls;
 mod api_pushes;
+mod capabilities;
 mod commands;
 mod connect;
 mod delta;
@@ -22,6 +23,7 @@ mod framing;
 mod http;
 mod liveness;
 mod order;
+mod patterns;
 mod protobuf;
 mod recovery;
 mod server_side;
