@@ -13,12 +13,14 @@
 
 use std::sync::Arc;
 
-use tidegate_transports::{Frame, Pushed};
+use tidegate_transports::{Delays, Due, Frame, Pushed};
 
+use super::batch::{Batch, Kind};
 use super::encoded::{EncodedPublication, EncodedPush};
 use super::sync::{AtomicUsize, Mutex, Ordering};
 use super::tailored::{Form, Tailored, Tailoring};
 use super::{Delivery, Event, Handle};
+use crate::channels::Batching;
 use crate::engine::{Epoch, Position, Publication};
 use crate::protocol::{Disconnect, EncodeError};
 use crate::tags::Filter;
@@ -69,6 +71,8 @@ struct State {
     checked_ms: i64,
     /// Filters and deltas, for those that have them.
     tailored: Option<Box<Tailored>>,
+    /// Where pushes collect, if they do.
+    batch: Option<Box<Batch>>,
 }
 
 #[derive(Debug)]
@@ -84,6 +88,17 @@ enum Held {
     Push(Frame),
 }
 
+/// The delay of a batch has passed.
+impl Due for Subscriber {
+    fn due(self: Arc<Self>) {
+        let mut state = self.state.lock();
+        if let Some(batch) = &mut state.batch {
+            batch.is_due();
+            self.flush(batch);
+        }
+    }
+}
+
 impl Subscriber {
     /// A subscriber that holds everything back until [`release`](Self::release).
     #[must_use]
@@ -93,6 +108,7 @@ impl Subscriber {
             position: None,
             checked_ms: 0,
             tailored: None,
+            batch: None,
         };
         Self {
             handle,
@@ -128,6 +144,16 @@ impl Subscriber {
             .tailored
             .as_ref()
             .is_none_or(|tailored| tailored.wants(publication))
+    }
+
+    /// The same subscriber, whose pushes collect before they are queued.
+    #[must_use]
+    pub fn batched(self, options: Batching, delays: &Arc<Delays>) -> Arc<Self> {
+        Arc::new_cyclic(|me| {
+            let batch = Batch::new(options, delays.clone(), me.clone());
+            self.state.lock().batch = Some(Box::new(batch));
+            self
+        })
     }
 
     /// Merges `recovered` (which ends at `top`) with the publications held since the subscriber joined the hub.
@@ -194,7 +220,9 @@ impl Subscriber {
         };
         for item in held {
             match item {
-                Held::Push(frame) => self.push(frame, &mut Delivery::default()),
+                Held::Push(frame) => {
+                    self.send(&mut state, Kind::JoinOrLeave, frame, &mut Delivery::default());
+                }
                 Held::Publication(publication, epoch) => {
                     let mut encoded = EncodedPublication::new(channel, &publication, epoch.as_ref());
                     let delivery = &mut Delivery::default();
@@ -211,9 +239,9 @@ impl Subscriber {
         }
     }
 
-    /// Delivers nothing from now on.
+    /// Delivers nothing from now on but what has been collected, which is queued.
     pub fn stop(&self) {
-        self.state.lock().phase = Phase::Lost;
+        self.end(&mut self.state.lock());
     }
 
     /// Whether it was stopped or lost its position: nothing is delivered any more.
@@ -250,7 +278,7 @@ impl Subscriber {
             state.checked_ms = now_ms;
             return true;
         }
-        state.phase = Phase::Lost;
+        self.end(&mut state);
         false
     }
 
@@ -306,7 +334,7 @@ impl Subscriber {
                     held.push(Held::Push(frame));
                 }
             }
-            _ => self.push(frame, delivery),
+            _ => self.send(&mut state, Kind::JoinOrLeave, frame, delivery),
         }
     }
 
@@ -340,39 +368,66 @@ impl Subscriber {
             position.offset = publication.offset;
             state.checked_ms = now_ms;
         }
-        let form = match &mut state.tailored {
+        let State { tailored, batch, .. } = &mut *state;
+        let form = match tailored {
             None => Form::Plain,
             Some(tailored) if tailored.wants(publication) => {
-                tailored.send(publication, epoch, encoded.base.as_ref())
+                // What a batch may drop is the base of nothing.
+                let is_sent = batch.as_ref().is_none_or(|batch| !batch.drops_publications());
+                tailored.send(publication, epoch, encoded.base.as_ref().filter(|_| is_sent))
             }
             Some(_) => return,
         };
         match encoded.get(self.handle.encoding, form) {
-            Ok(frame) => self.push(frame.clone(), delivery),
+            Ok(frame) => self.send(state, Kind::Publication, frame.clone(), delivery),
             Err(error) => self.refuse(&error),
         }
     }
 
     fn lose(&self, state: &mut State, channel: &Arc<str>) {
-        state.phase = Phase::Lost;
+        self.end(state);
         self.handle
             .mailbox
             .post(Event::InsufficientState(channel.clone()));
     }
 
+    fn end(&self, state: &mut State) {
+        if let Some(mut batch) = state.batch.take() {
+            self.flush(&mut batch);
+        }
+        state.phase = Phase::Lost;
+    }
+
+    fn send(&self, state: &mut State, kind: Kind, frame: Frame, delivery: &mut Delivery) {
+        match &mut state.batch {
+            None => self.push(frame, delivery),
+            Some(batch) => self.collect(batch, kind, frame, delivery),
+        }
+    }
+
+    fn collect(&self, batch: &mut Batch, kind: Kind, frame: Frame, delivery: &mut Delivery) {
+        let bytes = frame.payload().len();
+        let Handle { outbox, batched, .. } = &*self.handle;
+        let added = batch.add(kind, frame, batched, outbox.limit());
+        if !added.supersedes {
+            delivery.count(self.handle.transport, bytes);
+        }
+        if added.is_full {
+            self.flush(batch);
+        }
+    }
+
+    /// Queues what was collected, and was counted as delivered then.
+    fn flush(&self, batch: &mut Batch) {
+        for frame in batch.take(&self.handle.batched) {
+            self.push(frame, &mut Delivery::default());
+        }
+    }
+
     fn push(&self, frame: Frame, delivery: &mut Delivery) {
-        let bytes = frame.payload().len() as u64;
+        let bytes = frame.payload().len();
         match self.handle.outbox.push(frame) {
-            Pushed::Queued => {
-                let transport = self.handle.transport as usize;
-                if let (Some(frames), Some(total)) = (
-                    delivery.frames.get_mut(transport),
-                    delivery.bytes.get_mut(transport),
-                ) {
-                    *frames += 1;
-                    *total += bytes;
-                }
-            }
+            Pushed::Queued => delivery.count(self.handle.transport, bytes),
             Pushed::Overflow => self.handle.mailbox.post(Event::Disconnect(Disconnect::SLOW)),
             Pushed::Closed => {}
         }

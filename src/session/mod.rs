@@ -331,7 +331,14 @@ impl Session {
         self.context
             .metrics
             .sent(self.handle.transport, kind, 1, frame.payload().len() as u64);
-        match self.handle.outbox.push(frame) {
+        let outbox = &self.handle.outbox;
+        let is_reply = reply.id > 0;
+        let pushed = if is_reply && self.context.settings.reply_without_queue {
+            outbox.push_at_once(frame)
+        } else {
+            outbox.push(frame)
+        };
+        match pushed {
             Pushed::Queued | Pushed::Closed => None,
             Pushed::Overflow => Some(Disconnect::SLOW),
         }

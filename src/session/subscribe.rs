@@ -433,7 +433,11 @@ impl Session {
             chan_info: grant.info.clone().unwrap_or_default(),
         });
         let subscriber = Subscriber::new(self.handle.clone(), tracking, grant.push_join_leave);
-        let subscriber = Arc::new(subscriber.tailored(tailoring));
+        let subscriber = subscriber.tailored(tailoring);
+        let subscriber = match namespace.batching {
+            None => Arc::new(subscriber),
+            Some(batching) => subscriber.batched(batching, &self.context.delays),
+        };
         Attaching {
             channel,
             grant,

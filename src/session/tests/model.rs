@@ -223,6 +223,8 @@ struct Subscribed {
     disturbed: bool,
     /// Whether the last read of the stream had all that was asked for.
     recoverable: bool,
+    /// The server ended the subscription while it was being made.
+    expelled_early: bool,
     /// Where the stream stood at that read.
     top_when_read: u64,
 }
@@ -297,9 +299,7 @@ impl World {
                     unsubscribe: protocol::Unsubscribe::SERVER,
                     done,
                 };
-                if self.peers[peer].session.is_subscribing(CHANNELS[channel]) {
-                    self.tally.count("expelled while subscribing");
-                }
+
                 self.peers[peer].handle.mailbox.post(event);
             }
             Step::Break(peer) => {
@@ -464,6 +464,12 @@ impl World {
     fn wake(&mut self, peer: usize) {
         let mut cx = TaskContext::from_waker(Waker::noop());
         while let Some(event) = self.peers[peer].handle.mailbox.poll(&mut cx) {
+            if let Event::Unsubscribe { channel, .. } = &event
+                && self.peers[peer].session.is_subscribing(channel)
+            {
+                self.peers[peer].subscriptions[index_of(channel)].expelled_early = true;
+                self.tally.count("expelled while subscribing");
+            }
             self.act(peer, |peer, now| peer.session.handle_event(event, now));
         }
     }
@@ -630,6 +636,7 @@ impl Peer {
         let mut asked = Vec::new();
         for (channel, subscribed) in self.subscriptions.iter_mut().enumerate() {
             subscribed.live = false;
+            subscribed.expelled_early = false;
             if self.is_server_side {
                 asked.push((channel, subscribed.place.clone()));
                 subs.insert(
@@ -728,6 +735,8 @@ impl Peer {
                 );
             } else {
                 assert_eq!(unsubscribe["code"], 2000, "{frame}");
+                let was_early = std::mem::take(&mut subscribed.expelled_early);
+                assert!(subscribed.live || !was_early, "the end came before the beginning");
                 tally.count("expelled");
             }
             subscribed.live = false;
@@ -851,6 +860,7 @@ impl Peer {
         }
         for subscribed in &mut self.subscriptions {
             subscribed.live = false;
+            subscribed.expelled_early = false;
         }
     }
 }
@@ -863,6 +873,7 @@ fn open(context: &Arc<Context>, now: Now) -> (Session, Arc<Handle>) {
         transport: TransportKind::Websocket,
         outbox: Arc::new(Outbox::new(Some(QUEUE))),
         mailbox: Mailbox::default(),
+        batched: std::sync::atomic::AtomicUsize::default(),
     });
     let session = Session::new(context.clone(), handle.clone(), Opening::default(), 0.5, now);
     (session, handle)

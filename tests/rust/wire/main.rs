@@ -13,6 +13,7 @@ mod support;
 
 mod api_calls;
 mod api_pushes;
+mod batching;
 mod capabilities;
 mod commands;
 mod connect;
@@ -32,3 +33,4 @@ mod subscribe;
 mod tls;
 mod tokens;
 mod transports;
+mod write_delay;
