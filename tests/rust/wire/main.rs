@@ -11,12 +11,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod admission;
 mod api_calls;
 mod api_pushes;
 mod authentication;
 mod batching;
+mod binary;
 mod capabilities;
 mod channels;
+mod codec;
 mod commands;
 mod connect;
 mod delta;
