@@ -67,6 +67,7 @@ fn namespace(
         allow_recovery: options.allow_recovery,
         recovery_mode: options.force_recovery_mode,
         auto_cache_recover: options.auto_cache_recover,
+        allow_channel_compaction: options.allow_channel_compaction,
         batching: batching(options),
         subscribe_access: Access {
             client: options.allow_subscribe_for_client,

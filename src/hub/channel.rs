@@ -9,15 +9,18 @@
 //! after that puts a new one in its place.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
 use super::Subscriber;
+use super::numbers::Numbers;
 
 /// A channel with local subscribers.
 pub(super) struct Channel {
     pub(super) name: Arc<str>,
+    /// The number for pushes without a name, once a subscriber wants them; 0 before that. Written under the lock.
+    number: AtomicU32,
     subscribers: Mutex<Vec<Arc<Subscriber>>>,
     /// Written under the lock; read without it where an old answer does no harm.
     count: AtomicUsize,
@@ -37,10 +40,13 @@ pub(super) enum Left {
 
 impl Channel {
     /// A channel with its first subscriber.
-    pub(super) fn new(name: Arc<str>, first: Arc<Subscriber>) -> Self {
+    pub(super) fn new(name: Arc<str>, first: Arc<Subscriber>, numbers: &Numbers) -> Self {
         first.set_slot(0);
+        let number = if first.compacts() { numbers.take() } else { None };
+        first.set_number(number.unwrap_or(0));
         Self {
             name,
+            number: AtomicU32::new(number.unwrap_or(0)),
             subscribers: Mutex::new(vec![first]),
             count: AtomicUsize::new(1),
             closed: AtomicBool::new(false),
@@ -48,10 +54,16 @@ impl Channel {
     }
 
     /// Adds a subscriber; `false` if the channel is closed.
-    pub(super) fn join(&self, subscriber: &Arc<Subscriber>) -> bool {
+    pub(super) fn join(&self, subscriber: &Arc<Subscriber>, numbers: &Numbers) -> bool {
         let mut subscribers = self.subscribers.lock();
         if self.is_closed() {
             return false;
+        }
+        if subscriber.compacts() {
+            if self.number() == 0 {
+                self.number.store(numbers.take().unwrap_or(0), Ordering::Relaxed);
+            }
+            subscriber.set_number(self.number());
         }
         subscriber.set_slot(subscribers.len());
         subscribers.push(subscriber.clone());
@@ -91,6 +103,11 @@ impl Channel {
         for subscriber in self.subscribers.lock().iter() {
             offer(subscriber);
         }
+    }
+
+    /// The number that stands for it in pushes; 0 if it has none.
+    pub(super) fn number(&self) -> u32 {
+        self.number.load(Ordering::Relaxed)
     }
 
     /// Subscribers, as far as known without waiting for a broadcast.

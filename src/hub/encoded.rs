@@ -1,18 +1,19 @@
-//! Encode once per encoding, share with all subscribers.
+//! Encode once per encoding and address, share with all subscribers.
 
 use std::sync::Arc;
 
 use tidegate_transports::{Encoding, Frame};
 
 use crate::engine::{ClientInfo, Epoch, Publication};
-use crate::protocol::{self, EncodeError, message};
+use crate::protocol::{self, Address, EncodeError, message};
 
 /// A publication on its way to many subscribers; each encoding is made when it is first asked for.
 pub(super) struct EncodedPublication<'a> {
     pub(super) channel: &'a Arc<str>,
     publication: &'a Publication,
     epoch: Option<&'a Epoch>,
-    encodings: Encodings,
+    named: Encodings,
+    numbered: Encodings,
 }
 
 impl<'a> EncodedPublication<'a> {
@@ -21,22 +22,26 @@ impl<'a> EncodedPublication<'a> {
             channel,
             publication,
             epoch,
-            encodings: Encodings::default(),
+            named: Encodings::default(),
+            numbered: Encodings::default(),
         }
     }
 
-    /// The push in one encoding. An error means that the payload is not JSON and the encoding is.
-    pub(super) fn get(&mut self, encoding: Encoding) -> Result<&Frame, EncodeError> {
+    /// The push in one encoding, with the channel's number if that is not 0. An error means that the payload is not
+    /// JSON and the encoding is.
+    pub(super) fn get(&mut self, encoding: Encoding, number: u32) -> Result<&Frame, EncodeError> {
         let Self {
             channel,
             publication,
             epoch,
-            encodings,
+            named,
+            numbered,
         } = self;
+        let encodings = if number == 0 { named } else { numbered };
         encodings.get(encoding, || {
             // A subscriber that saw an empty epoch learns it with the first publication (protocol.md 2.3).
             let epoch = epoch.filter(|_| publication.offset == 1).map(Epoch::as_str);
-            protocol::encode_publication(channel, publication, epoch, encoding)
+            protocol::encode_publication(Address::of(channel, number), publication, epoch, encoding)
         })
     }
 }
@@ -57,7 +62,8 @@ pub(super) struct EncodedPush<'a> {
     channel: &'a str,
     info: &'a ClientInfo,
     build: Build,
-    encodings: Encodings,
+    named: Encodings,
+    numbered: Encodings,
 }
 
 impl<'a> EncodedPush<'a> {
@@ -66,19 +72,25 @@ impl<'a> EncodedPush<'a> {
             channel,
             info,
             build,
-            encodings: Encodings::default(),
+            named: Encodings::default(),
+            numbered: Encodings::default(),
         }
     }
 
-    pub(super) fn get(&mut self, encoding: Encoding) -> Result<&Frame, EncodeError> {
+    /// See [`EncodedPublication::get`].
+    pub(super) fn get(&mut self, encoding: Encoding, number: u32) -> Result<&Frame, EncodeError> {
         let Self {
             channel,
             info,
             build,
-            encodings,
+            named,
+            numbered,
         } = self;
+        let encodings = if number == 0 { named } else { numbered };
         encodings.get(encoding, || {
-            let push = push(channel, |push| build(push, protocol::client_info_message(info)));
+            let push = push(Address::of(channel, number), |push| {
+                build(push, protocol::client_info_message(info))
+            });
             protocol::encode_reply(&push, encoding)
         })
     }
@@ -104,9 +116,10 @@ impl Encodings {
     }
 }
 
-fn push(channel: &str, fill: impl FnOnce(&mut message::Push)) -> message::Reply {
+fn push(address: Address<'_>, fill: impl FnOnce(&mut message::Push)) -> message::Reply {
     let mut push = message::Push {
-        channel: channel.to_owned(),
+        id: address.number().cast_signed(),
+        channel: address.name().to_owned(),
         ..message::Push::default()
     };
     fill(&mut push);

@@ -12,7 +12,7 @@
 //! always comes first.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tidegate_transports::{Delays, Due, Frame, Pushed};
@@ -57,6 +57,10 @@ pub struct Subscriber {
     handle: Arc<Handle>,
     tracking: Tracking,
     push_join_leave: bool,
+    /// Wants its channel's number in place of the name.
+    compacts: bool,
+    /// That number, once it has joined; 0 if there is none.
+    number: AtomicU32,
     slot: AtomicUsize,
     state: Mutex<State>,
 }
@@ -109,12 +113,21 @@ impl Subscriber {
             handle,
             tracking,
             push_join_leave,
+            compacts: false,
+            number: AtomicU32::new(0),
             slot: AtomicUsize::new(0),
             state: Mutex::new(state),
         }
     }
 
-    /// The same subscriber, whose pushes collect before they are queued.
+    /// The same, with pushes that carry the channel's number in place of its name.
+    #[must_use]
+    pub fn compacted(mut self) -> Self {
+        self.compacts = true;
+        self
+    }
+
+    /// The same, with pushes that collect before they are queued.
     #[must_use]
     pub fn batched(mut self, options: Batching, delays: &Arc<Delays>) -> Arc<Self> {
         Arc::new_cyclic(|me| {
@@ -236,6 +249,21 @@ impl Subscriber {
         false
     }
 
+    /// The number by which pushes name the channel; 0 if they carry its name. Known once it has joined.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn compacts(&self) -> bool {
+        self.compacts
+    }
+
+    /// Written under the channel's lock, before there is a push.
+    pub(super) fn set_number(&self, number: u32) {
+        self.number.store(number, Ordering::Relaxed);
+    }
+
     pub(super) fn slot(&self) -> usize {
         self.slot.load(Ordering::Relaxed)
     }
@@ -272,7 +300,7 @@ impl Subscriber {
         if matches!(state.phase, Phase::Lost) {
             return;
         }
-        let frame = match encoded.get(self.handle.encoding) {
+        let frame = match encoded.get(self.handle.encoding, self.number()) {
             Ok(frame) => frame.clone(),
             Err(error) => return self.refuse(&error),
         };
@@ -317,7 +345,7 @@ impl Subscriber {
             position.offset = publication.offset;
             state.checked_ms = now_ms;
         }
-        match encoded.get(self.handle.encoding) {
+        match encoded.get(self.handle.encoding, self.number()) {
             Ok(frame) => self.send(state, Kind::Publication, frame.clone(), delivery),
             Err(error) => self.refuse(&error),
         }

@@ -10,7 +10,7 @@ use crate::engine::{ClientInfo, Publication};
 pub use codes::{Disconnect, ErrorCode, Unsubscribe};
 pub use decode::{Commands, DecodeError};
 pub use encode::{EncodeError, encode_reply};
-pub use push::encode_publication;
+pub use push::{Address, encode_publication};
 
 /// Messages of the client protocol, compiled from `proto/client.proto`.
 #[allow(

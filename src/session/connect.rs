@@ -246,7 +246,7 @@ impl Session {
             let grant = channels.grant(namespace, source, &self.user, Wishes::default(), extras);
             connecting
                 .attaching
-                .push(self.prepare(channel.into(), grant, namespace, asked));
+                .push(self.prepare(channel.into(), grant, namespace, asked, false));
         }
         Ok(())
     }

@@ -23,6 +23,8 @@ use crate::protocol::{self, Disconnect, ErrorCode, message};
 
 /// The only delta type that clients may name.
 const FOSSIL: &str = "fossil";
+/// `SubscribeRequest.flag`: pushes may carry a number in place of the channel's name.
+const COMPACTION: i64 = 1;
 /// `SubscribeRequest.flag`: answer error 112 instead of an unrecovered subscription.
 const REJECT_UNRECOVERED: i64 = 2;
 
@@ -272,7 +274,8 @@ impl Session {
             epoch: request.epoch.clone(),
         });
         let channel: Arc<str> = request.channel.as_str().into();
-        let attaching = self.prepare(channel.clone(), grant, namespace, asked);
+        let compacts = namespace.allow_channel_compaction && request.flag & COMPACTION != 0;
+        let attaching = self.prepare(channel.clone(), grant, namespace, asked, compacts);
         let attach = self.attach_of(&attaching);
         let call = self.call(Call::Attach(vec![attach]));
         let subscribing = Subscribing {
@@ -316,7 +319,7 @@ impl Session {
         if let Some((_, old)) = self.subscriptions.remove(&channel) {
             self.leave(channel.clone(), old);
         }
-        let attaching = self.prepare(channel.clone(), grant, namespace, since);
+        let attaching = self.prepare(channel.clone(), grant, namespace, since, false);
         let attach = self.attach_of(&attaching);
         let call = self.call(Call::Attach(vec![attach]));
         let subscribing = Subscribing {
@@ -376,6 +379,7 @@ impl Session {
         grant: SubscriptionGrant,
         namespace: &Namespace,
         asked: Option<Since>,
+        compacts: bool,
     ) -> Attaching {
         let lag = self.context.settings.position_max_time_lag.unwrap_or_default();
         let tracking = Tracking {
@@ -388,7 +392,10 @@ impl Session {
             conn_info: self.conn_info.clone(),
             chan_info: grant.info.clone().unwrap_or_default(),
         });
-        let subscriber = Subscriber::new(self.handle.clone(), tracking, grant.push_join_leave);
+        let mut subscriber = Subscriber::new(self.handle.clone(), tracking, grant.push_join_leave);
+        if compacts {
+            subscriber = subscriber.compacted();
+        }
         let subscriber = match namespace.batching {
             None => Arc::new(subscriber),
             Some(batching) => subscriber.batched(batching, &self.context.delays),
@@ -427,6 +434,7 @@ impl Session {
             positioned: attaching.grant.position,
             was_recovering: attaching.asked.is_some() || attaching.grant.auto_recover,
             data: attaching.grant.data.clone().unwrap_or_default(),
+            id: attaching.subscriber.number().into(),
             ..message::SubscribeResult::default()
         };
         if let Some(history) = history {

@@ -15,6 +15,7 @@ mod api_calls;
 mod api_pushes;
 mod batching;
 mod commands;
+mod compaction;
 mod connect;
 mod emulation;
 mod framing;
