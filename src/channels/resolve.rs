@@ -1,8 +1,7 @@
 //! From `channel.*` as it is written to rules that can be asked.
 //!
 //! The configuration has been validated by then; what is left to fail is the one thing that only compiling can
-//! tell. Proxies, deltas and tags filters have a place in the rules and none in the configuration of this
-//! version, which refuses them.
+//! tell. Proxies have a place in the rules and none in the configuration of this version, which refuses them.
 
 use regex::Regex;
 
@@ -10,7 +9,7 @@ use super::format::DataFormat;
 use super::name::NameSyntax;
 use super::options::{Access, Batching, Namespace, SubscriptionType};
 use super::rules::ChannelRules;
-use crate::config::{self, ChannelOptions, Channels, PublicationDataFormat};
+use crate::config::{self, ChannelOptions, Channels, DeltaType, PublicationDataFormat};
 
 /// An expression that does not compile. The fault is the operator's; the text is that of channels-and-auth.md
 /// 2.6.
@@ -69,6 +68,10 @@ fn namespace(
         auto_cache_recover: options.auto_cache_recover,
         allow_channel_compaction: options.allow_channel_compaction,
         batching: batching(options),
+        allows_fossil: options.allowed_delta_types.contains(&DeltaType::Fossil),
+        delta_publish: options.delta_publish,
+        keep_latest_publication: options.keep_latest_publication,
+        allow_tags_filter: options.allow_tags_filter,
         subscribe_access: Access {
             client: options.allow_subscribe_for_client,
             subscriber: false,

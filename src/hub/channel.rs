@@ -15,16 +15,32 @@ use parking_lot::Mutex;
 
 use super::Subscriber;
 use super::numbers::Numbers;
+use super::tailored::Latest;
 
 /// A channel with local subscribers.
 pub(super) struct Channel {
     pub(super) name: Arc<str>,
+    members: Mutex<Members>,
     /// The number for pushes without a name, once a subscriber wants them; 0 before that. Written under the lock.
     number: AtomicU32,
-    subscribers: Mutex<Vec<Arc<Subscriber>>>,
     /// Written under the lock; read without it where an old answer does no harm.
     count: AtomicUsize,
     closed: AtomicBool,
+}
+
+struct Members {
+    subscribers: Vec<Arc<Subscriber>>,
+    /// What was broadcast last, kept from when the first subscriber joins that wants deltas without history.
+    latest: Option<Latest>,
+}
+
+impl Members {
+    fn push(&mut self, subscriber: Arc<Subscriber>) {
+        if subscriber.keeps_latest() && self.latest.is_none() {
+            self.latest = Some(Latest::default());
+        }
+        self.subscribers.push(subscriber);
+    }
 }
 
 /// What a leave found.
@@ -44,10 +60,15 @@ impl Channel {
         first.set_slot(0);
         let number = if first.compacts() { numbers.take() } else { None };
         first.set_number(number.unwrap_or(0));
+        let mut members = Members {
+            subscribers: Vec::with_capacity(1),
+            latest: None,
+        };
+        members.push(first);
         Self {
             name,
+            members: Mutex::new(members),
             number: AtomicU32::new(number.unwrap_or(0)),
-            subscribers: Mutex::new(vec![first]),
             count: AtomicUsize::new(1),
             closed: AtomicBool::new(false),
         }
@@ -55,7 +76,7 @@ impl Channel {
 
     /// Adds a subscriber; `false` if the channel is closed.
     pub(super) fn join(&self, subscriber: &Arc<Subscriber>, numbers: &Numbers) -> bool {
-        let mut subscribers = self.subscribers.lock();
+        let mut members = self.members.lock();
         if self.is_closed() {
             return false;
         }
@@ -65,15 +86,16 @@ impl Channel {
             }
             subscriber.set_number(self.number());
         }
-        subscriber.set_slot(subscribers.len());
-        subscribers.push(subscriber.clone());
-        self.count.store(subscribers.len(), Ordering::Relaxed);
+        subscriber.set_slot(members.subscribers.len());
+        members.push(subscriber.clone());
+        self.count.store(members.subscribers.len(), Ordering::Relaxed);
         true
     }
 
     /// Removes a subscriber.
     pub(super) fn leave(&self, subscriber: &Arc<Subscriber>) -> Left {
-        let mut subscribers = self.subscribers.lock();
+        let mut members = self.members.lock();
+        let subscribers = &mut members.subscribers;
         let slot = subscriber.slot();
         let is_there = subscribers
             .get(slot)
@@ -98,11 +120,11 @@ impl Channel {
         Left::Last
     }
 
-    /// Visits all subscribers; they see broadcasts in one order.
-    pub(super) fn broadcast(&self, mut offer: impl FnMut(&Subscriber)) {
-        for subscriber in self.subscribers.lock().iter() {
-            offer(subscriber);
-        }
+    /// Shows all subscribers to `deliver`, and what the channel keeps of the broadcast before if it keeps that.
+    /// They see broadcasts in one order.
+    pub(super) fn broadcast(&self, deliver: impl FnOnce(&[Arc<Subscriber>], Option<&mut Latest>)) {
+        let Members { subscribers, latest } = &mut *self.members.lock();
+        deliver(subscribers, latest.as_mut());
     }
 
     /// The number that stands for it in pushes; 0 if it has none.

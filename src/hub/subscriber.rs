@@ -19,10 +19,12 @@ use tidegate_transports::{Delays, Due, Frame, Pushed};
 
 use super::batch::{Batch, Kind};
 use super::encoded::{EncodedPublication, EncodedPush};
+use super::tailored::{Form, Tailored, Tailoring};
 use super::{Delivery, Event, Handle};
 use crate::channels::Batching;
 use crate::engine::{Epoch, Position, Publication};
 use crate::protocol::{Disconnect, EncodeError};
+use crate::tags::Filter;
 
 /// Publications held for one subscription while it is being made. A stream that outruns its reader by that much
 /// within one read of the engine is reported as a gap, not buffered without bound.
@@ -45,7 +47,7 @@ pub struct Gap;
 /// Result of merging history with what arrived meanwhile.
 #[derive(Debug, PartialEq, Eq)]
 pub struct CaughtUp {
-    /// Recovered publications, ascending, continued by those that arrived meanwhile.
+    /// Recovered publications that pass the filters, ascending, continued by those that arrived meanwhile.
     pub publications: Vec<Arc<Publication>>,
     /// Position after the last of them.
     pub position: Position,
@@ -61,6 +63,7 @@ pub struct Subscriber {
     compacts: bool,
     /// That number, once it has joined; 0 if there is none.
     number: AtomicU32,
+    keeps_latest: bool,
     slot: AtomicUsize,
     state: Mutex<State>,
 }
@@ -73,6 +76,8 @@ struct State {
     checked_ms: i64,
     /// Where pushes collect, if they do.
     batch: Option<Box<Batch>>,
+    /// Filters and deltas, for those that have them.
+    tailored: Option<Box<Tailored>>,
 }
 
 #[derive(Debug)]
@@ -108,6 +113,7 @@ impl Subscriber {
             position: None,
             checked_ms: 0,
             batch: None,
+            tailored: None,
         };
         Self {
             handle,
@@ -115,6 +121,7 @@ impl Subscriber {
             push_join_leave,
             compacts: false,
             number: AtomicU32::new(0),
+            keeps_latest: false,
             slot: AtomicUsize::new(0),
             state: Mutex::new(state),
         }
@@ -137,8 +144,35 @@ impl Subscriber {
         })
     }
 
+    /// The same, with filters or deltas.
+    #[must_use]
+    pub fn tailored(mut self, tailoring: Tailoring) -> Self {
+        self.keeps_latest = tailoring.delta && tailoring.keep_latest;
+        self.state.get_mut().tailored = tailoring.tailored();
+        self
+    }
+
+    /// Replaces the filter that the server imposes. Counts from the next publication on.
+    pub fn set_server_filter(&self, filter: Option<Arc<Filter>>) {
+        let mut state = self.state.lock();
+        if filter.is_some() || state.tailored.is_some() {
+            state.tailored.get_or_insert_default().server_filter = filter;
+        }
+    }
+
+    /// Whether the filters let a publication pass.
+    #[must_use]
+    pub fn wants(&self, publication: &Publication) -> bool {
+        let state = self.state.lock();
+        state
+            .tailored
+            .as_ref()
+            .is_none_or(|tailored| tailored.wants(publication))
+    }
+
     /// Merges `recovered` (which ends at `top`) with the publications held since the subscriber joined the hub.
-    /// With `recover` false the merge only moves the position: the client starts after it.
+    /// With `recover` false the merge only moves the position: the client starts after it. Filters are asked last:
+    /// what they drop is no gap.
     ///
     /// # Errors
     /// [`Gap`] if what was held does not continue `top`.
@@ -175,6 +209,13 @@ impl Subscriber {
                 }
             }
             held.retain(|item| !matches!(item, Held::Publication(publication, _) if publication.offset > 0));
+        }
+        if let Some(tailored) = &mut state.tailored {
+            recovered.retain(|publication| tailored.wants(publication));
+            // Without any the client may have nothing to apply a patch to: it gets the next one whole.
+            if let Some(last) = recovered.last() {
+                tailored.recovered(last.offset, &position.epoch);
+            }
         }
         state.position = Some(position.clone());
         state.checked_ms = now_ms;
@@ -264,6 +305,11 @@ impl Subscriber {
         self.number.store(number, Ordering::Relaxed);
     }
 
+    /// Whether its channel is to keep what it broadcast last.
+    pub(super) fn keeps_latest(&self) -> bool {
+        self.keeps_latest
+    }
+
     pub(super) fn slot(&self) -> usize {
         self.slot.load(Ordering::Relaxed)
     }
@@ -319,7 +365,7 @@ impl Subscriber {
     fn deliver(
         &self,
         state: &mut State,
-        publication: &Publication,
+        publication: &Arc<Publication>,
         epoch: Option<&Epoch>,
         now_ms: i64,
         encoded: &mut EncodedPublication<'_>,
@@ -345,7 +391,14 @@ impl Subscriber {
             position.offset = publication.offset;
             state.checked_ms = now_ms;
         }
-        match encoded.get(self.handle.encoding, self.number()) {
+        let form = match &mut state.tailored {
+            None => Form::Plain,
+            Some(tailored) if tailored.wants(publication) => {
+                tailored.send(publication, epoch, encoded.base.as_ref())
+            }
+            Some(_) => return,
+        };
+        match encoded.get(self.handle.encoding, form, self.number()) {
             Ok(frame) => self.send(state, Kind::Publication, frame.clone(), delivery),
             Err(error) => self.refuse(&error),
         }

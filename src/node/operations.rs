@@ -67,6 +67,7 @@ impl Operations for Node {
             data: Some(request.data).filter(|data| !data.is_empty()),
             overrides: request.r#override.map(overrides).unwrap_or_default(),
             cache_recover: false,
+            server_filter: None,
         };
         let grant = rules.channels.grant(
             namespace,
@@ -277,6 +278,7 @@ impl Node {
             retention: retention(namespace).filter(|_| !request.skip_history),
             idempotency_key: Some(request.idempotency_key).filter(|key| !key.is_empty()),
             version_epoch: request.version_epoch,
+            delta: request.delta || namespace.delta_publish,
         };
         Ok((request.channel, publication, options))
     }

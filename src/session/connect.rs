@@ -7,11 +7,10 @@ use bytes::Bytes;
 
 use super::call::{Answer, Call};
 use super::command::{Continuation, Pending, Refusal, Ticket};
-use super::subscribe::{Attaching, attached};
+use super::subscribe::{Asked, Attaching, attached};
 use super::{Now, Phase, Session, ttl};
 use crate::auth::{ConnectToken, SubscribeOptions, TokenError, Verification};
 use crate::channels::{Source, SubscriptionExtras, Wishes};
-use crate::engine::Since;
 use crate::protocol::{Disconnect, ErrorCode, message};
 use crate::telemetry::ClientLabel;
 
@@ -194,6 +193,7 @@ impl Session {
                 info: options.info,
                 data: options.data,
                 overrides: options.overrides,
+                server_filter: options.server_filter,
                 ..SubscriptionExtras::default()
             };
             planned.push((channel, namespace, Source::ConnectionToken, extras));
@@ -234,19 +234,18 @@ impl Session {
             {
                 continue;
             }
-            let asked = connecting
-                .request
-                .subs
-                .get(&channel)
-                .filter(|sub| sub.recover)
-                .map(|sub| Since {
-                    offset: sub.offset,
-                    epoch: sub.epoch.clone(),
-                });
+            let asked = match connecting.request.subs.get(&channel) {
+                Some(sub) => {
+                    self.check_delta(&sub.delta)?;
+                    // Filters are for subscriptions that the client makes.
+                    Asked::by(sub, None)
+                }
+                None => Asked::default(),
+            };
             let grant = channels.grant(namespace, source, &self.user, Wishes::default(), extras);
             connecting
                 .attaching
-                .push(self.prepare(channel.into(), grant, namespace, asked, false));
+                .push(self.prepare(channel.into(), grant, namespace, asked));
         }
         Ok(())
     }
@@ -448,6 +447,11 @@ impl Session {
         }
         if let Some(info) = token.info.filter(|info| !info.is_empty()) {
             self.conn_info = info;
+        }
+        for (channel, options) in token.subs {
+            if let Some(subscription) = self.subscriptions.get(&channel).filter(|of| of.from_token) {
+                subscription.subscriber.set_server_filter(options.server_filter);
+            }
         }
         self.set_expiry(expire_at, now);
         let body = message::RefreshResult {
