@@ -11,6 +11,8 @@ async fn server() -> TestServer {
             { "name": "co", "allow_channel_compaction": true, "join_leave": true, "force_push_join_leave": true },
             { "name": "st", "allow_channel_compaction": true, "history_size": 10, "history_ttl": "60s",
               "force_recovery": true },
+            { "name": "de", "allow_channel_compaction": true, "history_size": 10, "history_ttl": "60s",
+              "force_recovery": true, "allowed_delta_types": ["fossil"], "delta_publish": true },
             { "name": "plain" }
         ] }
     }))
@@ -154,6 +156,39 @@ async fn who_joins_late_gets_the_number_too() {
     numbered
         .expect(r#"{"push":{"id":1,"pub":{"data":1,"offset":1,"epoch":"<epoch>"}}}"#)
         .await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deltas_carry_the_number_too() {
+    let server = server().await;
+    let mut numbered = server.user("42").await;
+    let mut named = server.user("43").await;
+    numbered
+        .ask(
+            r#"{"id":2,"subscribe":{"channel":"de:a","flag":1,"delta":"fossil"}}"#,
+            r#"{"id":2,"subscribe":{"recoverable":true,"epoch":"<epoch>","positioned":true,"delta":true,"id":1}}"#,
+        )
+        .await;
+    named.bind("epoch", numbered.name("epoch"));
+    named
+        .ask(
+            r#"{"id":2,"subscribe":{"channel":"de:a","delta":"fossil"}}"#,
+            r#"{"id":2,"subscribe":{"recoverable":true,"epoch":"<epoch>","positioned":true,"delta":true}}"#,
+        )
+        .await;
+    let text = "a text that is long enough to be worth a patch";
+    for n in 1..=2 {
+        server.publish("de:a", json!([text, n])).await;
+    }
+    let first = named.message("a publication").await;
+    let patch = named.message("a patch").await;
+    assert!(patch.contains(r#""delta":true"#), "{patch}");
+    for message in [first, patch] {
+        let expected = message.replacen(r#""channel":"de:a""#, r#""id":1"#, 1);
+        assert_ne!(expected, message);
+        assert_eq!(numbered.message("the same by number").await, expected);
+    }
     server.stop().await;
 }
 
