@@ -11,13 +11,16 @@
 use std::sync::Arc;
 
 use super::Subscriber;
-use super::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
+use super::numbers::Numbers;
+use super::sync::{AtomicBool, AtomicU32, AtomicUsize, Mutex, Ordering};
 use super::tailored::Latest;
 
 /// A channel with local subscribers.
 pub(super) struct Channel {
     pub(super) name: Arc<str>,
     members: Mutex<Members>,
+    /// The number for pushes without a name, once a subscriber wants them; 0 before that. Written under the lock.
+    number: AtomicU32,
     /// Written under the lock; read without it where an old answer does no harm.
     count: AtomicUsize,
     closed: AtomicBool,
@@ -51,8 +54,10 @@ pub(super) enum Left {
 
 impl Channel {
     /// A channel with its first subscriber.
-    pub(super) fn new(name: Arc<str>, first: Arc<Subscriber>) -> Self {
+    pub(super) fn new(name: Arc<str>, first: Arc<Subscriber>, numbers: &Numbers) -> Self {
         first.set_slot(0);
+        let number = if first.compacts() { numbers.take() } else { None };
+        first.set_number(number.unwrap_or(0));
         let mut members = Members {
             subscribers: Vec::with_capacity(1),
             latest: None,
@@ -61,16 +66,23 @@ impl Channel {
         Self {
             name,
             members: Mutex::new(members),
+            number: AtomicU32::new(number.unwrap_or(0)),
             count: AtomicUsize::new(1),
             closed: AtomicBool::new(false),
         }
     }
 
     /// Adds a subscriber; `false` if the channel is closed.
-    pub(super) fn join(&self, subscriber: &Arc<Subscriber>) -> bool {
+    pub(super) fn join(&self, subscriber: &Arc<Subscriber>, numbers: &Numbers) -> bool {
         let mut members = self.members.lock();
         if self.is_closed() {
             return false;
+        }
+        if subscriber.compacts() {
+            if self.number() == 0 {
+                self.number.store(numbers.take().unwrap_or(0), Ordering::Relaxed);
+            }
+            subscriber.set_number(self.number());
         }
         subscriber.set_slot(members.subscribers.len());
         members.push(subscriber.clone());
@@ -111,6 +123,11 @@ impl Channel {
     pub(super) fn broadcast(&self, deliver: impl FnOnce(&[Arc<Subscriber>], Option<&mut Latest>)) {
         let Members { subscribers, latest } = &mut *self.members.lock();
         deliver(subscribers, latest.as_mut());
+    }
+
+    /// The number that stands for it in pushes; 0 if it has none.
+    pub(super) fn number(&self) -> u32 {
+        self.number.load(Ordering::Relaxed)
     }
 
     /// Subscribers, as far as known without waiting for a broadcast.

@@ -17,7 +17,7 @@ use tidegate_transports::{Delays, Due, Frame, Pushed};
 
 use super::batch::{Batch, Kind};
 use super::encoded::{EncodedPublication, EncodedPush};
-use super::sync::{AtomicUsize, Mutex, Ordering};
+use super::sync::{AtomicU32, AtomicUsize, Mutex, Ordering};
 use super::tailored::{Form, Tailored, Tailoring};
 use super::{Delivery, Event, Handle};
 use crate::channels::Batching;
@@ -58,6 +58,10 @@ pub struct Subscriber {
     handle: Arc<Handle>,
     tracking: Tracking,
     push_join_leave: bool,
+    /// Wants its channel's number in place of the name.
+    compacts: bool,
+    /// That number, once it has joined; 0 if there is none.
+    number: AtomicU32,
     keeps_latest: bool,
     slot: AtomicUsize,
     state: Mutex<State>,
@@ -114,10 +118,29 @@ impl Subscriber {
             handle,
             tracking,
             push_join_leave,
+            compacts: false,
+            number: AtomicU32::new(0),
             keeps_latest: false,
             slot: AtomicUsize::new(0),
             state: Mutex::new(state),
         }
+    }
+
+    /// The same, with pushes that carry the channel's number in place of its name.
+    #[must_use]
+    pub fn compacted(mut self) -> Self {
+        self.compacts = true;
+        self
+    }
+
+    /// The same, with pushes that collect before they are queued.
+    #[must_use]
+    pub fn batched(self, options: Batching, delays: &Arc<Delays>) -> Arc<Self> {
+        Arc::new_cyclic(|me| {
+            let batch = Batch::new(options, delays.clone(), me.clone());
+            self.state.lock().batch = Some(Box::new(batch));
+            self
+        })
     }
 
     /// The same, with filters or deltas.
@@ -144,16 +167,6 @@ impl Subscriber {
             .tailored
             .as_ref()
             .is_none_or(|tailored| tailored.wants(publication))
-    }
-
-    /// The same subscriber, whose pushes collect before they are queued.
-    #[must_use]
-    pub fn batched(self, options: Batching, delays: &Arc<Delays>) -> Arc<Self> {
-        Arc::new_cyclic(|me| {
-            let batch = Batch::new(options, delays.clone(), me.clone());
-            self.state.lock().batch = Some(Box::new(batch));
-            self
-        })
     }
 
     /// Merges `recovered` (which ends at `top`) with the publications held since the subscriber joined the hub.
@@ -282,6 +295,21 @@ impl Subscriber {
         false
     }
 
+    /// The number by which pushes name the channel; 0 if they carry its name. Known once it has joined.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn compacts(&self) -> bool {
+        self.compacts
+    }
+
+    /// Written under the channel's lock, before there is a push.
+    pub(super) fn set_number(&self, number: u32) {
+        self.number.store(number, Ordering::Relaxed);
+    }
+
     /// Whether its channel is to keep what it broadcast last.
     pub(super) fn keeps_latest(&self) -> bool {
         self.keeps_latest
@@ -323,7 +351,7 @@ impl Subscriber {
         if matches!(state.phase, Phase::Lost) {
             return;
         }
-        let frame = match encoded.get(self.handle.encoding) {
+        let frame = match encoded.get(self.handle.encoding, self.number()) {
             Ok(frame) => frame.clone(),
             Err(error) => return self.refuse(&error),
         };
@@ -368,17 +396,14 @@ impl Subscriber {
             position.offset = publication.offset;
             state.checked_ms = now_ms;
         }
-        let State { tailored, batch, .. } = &mut *state;
-        let form = match tailored {
+        let form = match &mut state.tailored {
             None => Form::Plain,
             Some(tailored) if tailored.wants(publication) => {
-                // What a batch may drop is the base of nothing.
-                let is_sent = batch.as_ref().is_none_or(|batch| !batch.drops_publications());
-                tailored.send(publication, epoch, encoded.base.as_ref().filter(|_| is_sent))
+                tailored.send(publication, epoch, encoded.base.as_ref())
             }
             Some(_) => return,
         };
-        match encoded.get(self.handle.encoding, form) {
+        match encoded.get(self.handle.encoding, form, self.number()) {
             Ok(frame) => self.send(state, Kind::Publication, frame.clone(), delivery),
             Err(error) => self.refuse(&error),
         }

@@ -1,4 +1,5 @@
 mod batch;
+mod compaction;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

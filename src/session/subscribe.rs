@@ -15,7 +15,8 @@ use super::subscription::Subscription;
 use super::{Now, Session, remaining};
 use crate::auth::{SubscribeToken, TokenError, Verification};
 use crate::channels::{
-    Namespace, RecoveryMode, Route, Source, SubscribeQuery, SubscriptionExtras, SubscriptionGrant, Wishes,
+    Batching, Namespace, RecoveryMode, Route, Source, SubscribeQuery, SubscriptionExtras, SubscriptionGrant,
+    Wishes,
 };
 use crate::engine::{ClientInfo, History, HistoryQuery, Position, Since};
 use crate::hub::{Subscriber, Tailoring, Tracking};
@@ -24,6 +25,8 @@ use crate::tags::Filter;
 
 /// The only delta type that clients may name.
 const FOSSIL: &str = "fossil";
+/// `SubscribeRequest.flag`: pushes may carry a number in place of the channel's name.
+const COMPACTION: i64 = 1;
 /// `SubscribeRequest.flag`: answer error 112 instead of an unrecovered subscription.
 const REJECT_UNRECOVERED: i64 = 2;
 
@@ -51,6 +54,8 @@ pub(super) struct Asked {
     /// Deltas, of the one type that exists.
     delta: bool,
     filter: Option<Filter>,
+    /// Pushes may carry the channel's number.
+    compaction: bool,
 }
 
 impl Asked {
@@ -64,6 +69,7 @@ impl Asked {
             since,
             delta: !request.delta.is_empty(),
             filter,
+            compaction: request.flag & COMPACTION != 0,
         }
     }
 }
@@ -432,11 +438,19 @@ impl Session {
             conn_info: self.conn_info.clone(),
             chan_info: grant.info.clone().unwrap_or_default(),
         });
-        let subscriber = Subscriber::new(self.handle.clone(), tracking, grant.push_join_leave);
-        let subscriber = subscriber.tailored(tailoring);
+        let mut subscriber =
+            Subscriber::new(self.handle.clone(), tracking, grant.push_join_leave).tailored(tailoring);
+        // SDKs know subscriptions of the server by name only.
+        if asked.compaction && namespace.allow_channel_compaction && !grant.source.is_server_side() {
+            subscriber = subscriber.compacted();
+        }
         let subscriber = match namespace.batching {
             None => Arc::new(subscriber),
-            Some(batching) => subscriber.batched(batching, &self.context.delays),
+            Some(batching) => {
+                // A patch is from the publication before: none may be left out.
+                let latest = batching.latest && !has_delta;
+                subscriber.batched(Batching { latest, ..batching }, &self.context.delays)
+            }
         };
         Attaching {
             channel,
@@ -504,6 +518,7 @@ impl Session {
             was_recovering: attaching.asked.is_some() || attaching.grant.auto_recover,
             data: attaching.grant.data.clone().unwrap_or_default(),
             delta: attaching.has_delta,
+            id: attaching.subscriber.number().into(),
             ..message::SubscribeResult::default()
         };
         if let Some(history) = history {

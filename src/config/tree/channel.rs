@@ -123,6 +123,9 @@ section! {
         /// publications carry their whole state. Needs one of the two options above. Subscriptions with delta
         /// compression are sent every publication nevertheless.
         batch_flush_latest: bool;
+        /// Publications, joins and leaves carry a number in place of the channel's name, for clients that offer to
+        /// understand it and subscribe by themselves: less to send where names are long.
+        allow_channel_compaction: bool;
         /// A list of users at the end of a channel's name, after `channel.user_boundary`, says who may subscribe.
         allow_user_limited_channels: bool;
         /// Expression that the name must match, without its namespace and not anchored. Empty: the name must be

@@ -6,6 +6,8 @@ mod batch;
 mod channel;
 #[path = "../../../src/hub/encoded.rs"]
 mod encoded;
+#[path = "../../../src/hub/numbers.rs"]
+mod numbers;
 #[path = "../../../src/hub/subscriber.rs"]
 mod subscriber;
 mod sync;

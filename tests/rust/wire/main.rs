@@ -21,6 +21,7 @@ mod capabilities;
 mod channels;
 mod codec;
 mod commands;
+mod compaction;
 mod connect;
 mod delta;
 mod emulation;
