@@ -1,5 +1,7 @@
 mod batch;
 
+mod tailored;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, Waker};
