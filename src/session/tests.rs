@@ -1,6 +1,7 @@
 //! Transcripts of the session core in virtual time: send this, expect exactly that.
 
 mod capabilities;
+mod server_side;
 
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
