@@ -29,7 +29,7 @@ pub use format::DataFormat;
 pub use glob::{Glob, MalformedGlob};
 pub use grant::{Overrides, Source, SubscriptionExtras, SubscriptionGrant, Wishes};
 pub use name::{ChannelName, NameSyntax};
-pub use options::{Access, Namespace, StreamProxy, SubscriptionType};
+pub use options::{Access, Batching, Namespace, StreamProxy, SubscriptionType};
 pub use permission::{
     Denial, Operation, PublishDecision, PublishQuery, ReadQuery, Route, SubscribeDecision, SubscribeQuery,
 };

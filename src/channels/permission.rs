@@ -377,6 +377,14 @@ impl ChannelRules {
         }
     }
 
+    /// Whether a channel's namespace exists and admits its name.
+    ///
+    /// # Errors
+    /// The [`Denial`] to answer with.
+    pub fn check_name(&self, channel: &str) -> Result<(), Denial> {
+        self.checked(channel).map(|_| ())
+    }
+
     /// The namespace of a channel whose name is good.
     fn checked(&self, channel: &str) -> Result<&Arc<Namespace>, Denial> {
         let (namespace, rest) = self.lookup(channel)?;

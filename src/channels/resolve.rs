@@ -8,7 +8,7 @@ use regex::Regex;
 
 use super::format::DataFormat;
 use super::name::NameSyntax;
-use super::options::{Access, Namespace, SubscriptionType};
+use super::options::{Access, Batching, Namespace, SubscriptionType};
 use super::rules::ChannelRules;
 use crate::config::{self, ChannelOptions, ChannelPattern, Channels, PublicationDataFormat};
 
@@ -92,6 +92,7 @@ fn namespace(
         allow_recovery: options.allow_recovery,
         recovery_mode: options.force_recovery_mode,
         auto_cache_recover: options.auto_cache_recover,
+        batching: batching(options),
         subscribe_access: Access {
             client: options.allow_subscribe_for_client,
             subscriber: false,
@@ -118,6 +119,20 @@ fn namespace(
         subscription_type: subscription_type(options.subscription_type),
         ..Namespace::default()
     })
+}
+
+/// A batch of one push is none.
+fn batching(options: &ChannelOptions) -> Option<Batching> {
+    let batching = Batching {
+        max_size: options.batch_max_size,
+        max_delay: options.batch_max_delay,
+        latest: options.batch_flush_latest,
+    };
+    let collects = match batching.max_size {
+        Some(size) => size > 1,
+        None => batching.max_delay.is_some(),
+    };
+    collects.then_some(batching)
 }
 
 fn channel_regex(name: &str, pattern: &str) -> Result<Option<Regex>, InvalidChannels> {

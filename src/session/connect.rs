@@ -445,7 +445,7 @@ impl Session {
             return Err(Disconnect::INSUFFICIENT_STATE.into());
         }
         if let Some(info) = token.info.filter(|info| !info.is_empty()) {
-            self.replace_info(info);
+            self.set_conn_info(info);
         }
         self.capabilities = token.capabilities;
         self.set_expiry(expire_at, now);

@@ -40,7 +40,7 @@ use bytes::Bytes;
 use tidegate_transports::{EndCause, InputFault, Pushed};
 
 use crate::channels::Capabilities;
-use crate::hub::Handle;
+use crate::hub::{Event, Handle};
 use crate::protocol::{self, Commands, Disconnect, message};
 use crate::telemetry::{ClientLabel, FrameType};
 pub use call::{Answer, Attach, Call, CallId, Detach};
@@ -96,6 +96,8 @@ pub struct Session {
     /// A command that waits for another one on its channel.
     stalled: Option<Box<message::Command>>,
     pending: Vec<Pending>,
+    /// What the server API asked of a channel while a subscription to it was being made; seldom anything.
+    deferred: Option<Box<VecDeque<Event>>>,
     calls: VecDeque<(CallId, Call)>,
     next_call: u32,
     timers: Timers,
@@ -136,6 +138,7 @@ impl Session {
             incoming: None,
             stalled: None,
             pending: Vec::new(),
+            deferred: None,
             calls: VecDeque::new(),
             next_call: 0,
             timers,
@@ -182,6 +185,7 @@ impl Session {
             return;
         }
         self.resume(pending, answer, now);
+        self.handle_deferred(now);
         self.process(now);
     }
 
@@ -249,6 +253,7 @@ impl Session {
         self.phase = Phase::Closed;
         self.incoming = None;
         self.stalled = None;
+        self.deferred = None;
         let subscriptions = std::mem::take(&mut self.subscriptions);
         for (channel, subscription) in subscriptions.into_entries() {
             self.leave(channel, subscription);
@@ -326,7 +331,14 @@ impl Session {
         self.context
             .metrics
             .sent(self.handle.transport, kind, 1, frame.payload().len() as u64);
-        match self.handle.outbox.push(frame) {
+        let outbox = &self.handle.outbox;
+        let is_reply = reply.id > 0;
+        let pushed = if is_reply && self.context.settings.reply_without_queue {
+            outbox.push_at_once(frame)
+        } else {
+            outbox.push(frame)
+        };
+        match pushed {
             Pushed::Queued | Pushed::Closed => None,
             Pushed::Overflow => Some(Disconnect::SLOW),
         }

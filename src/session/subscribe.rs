@@ -399,11 +399,11 @@ impl Session {
             conn_info: self.conn_info.clone(),
             chan_info: grant.info.clone().unwrap_or_default(),
         });
-        let subscriber = Arc::new(Subscriber::new(
-            self.handle.clone(),
-            tracking,
-            grant.push_join_leave,
-        ));
+        let subscriber = Subscriber::new(self.handle.clone(), tracking, grant.push_join_leave);
+        let subscriber = match namespace.batching {
+            None => Arc::new(subscriber),
+            Some(batching) => subscriber.batched(batching, &self.context.delays),
+        };
         Attaching {
             channel,
             grant,

@@ -32,15 +32,15 @@ pub(super) struct Subscription {
 }
 
 impl Session {
-    /// Replaces what others are told of the connection, in all its channels. Presence entries follow when they
-    /// are renewed.
-    pub(super) fn replace_info(&mut self, info: Bytes) {
+    /// Replaces what others are told of the connection, in all its channels. Presence entries follow when they are
+    /// renewed.
+    pub(super) fn set_conn_info(&mut self, info: Bytes) {
         for subscription in self.subscriptions.iter_mut() {
-            let changed = ClientInfo {
+            let told = ClientInfo {
                 conn_info: info.clone(),
                 ..ClientInfo::clone(&subscription.info)
             };
-            subscription.info = Arc::new(changed);
+            subscription.info = Arc::new(told);
         }
         self.conn_info = info;
     }

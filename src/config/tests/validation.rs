@@ -88,6 +88,11 @@ fn channel_options() {
             "history_ttl",
             "duration -1s is negative, allowed are 0s and more",
         ),
+        (
+            r#""batch_flush_latest": true"#,
+            "batch_flush_latest",
+            "batch_flush_latest requires batch_max_size or batch_max_delay",
+        ),
     ] {
         refused(
             &format!(r#"{{"channel": {{"without_namespace": {{{options}}}}}}}"#),
@@ -116,6 +121,7 @@ fn channel_options() {
         r#""force_positioning": true, "allow_recovery": true, "allow_history_for_client": true"#,
         r#""channel_regex": "^[a-z]+$", "subscription_type": "stream", "force_recovery_mode": "stream""#,
         r#""history_meta_ttl": "30s""#,
+        r#""batch_max_size": 10, "batch_max_delay": "200ms", "batch_flush_latest": true"#,
     ] {
         let comma = if options.is_empty() || options == HISTORY {
             ""

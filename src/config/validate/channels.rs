@@ -99,6 +99,11 @@ impl Rules<'_, '_> {
             let message = "auto_cache_recover requires force_recovery and force_recovery_mode set to cache";
             self.fail("auto_cache_recover", message);
         }
+        let collects = options.batch_max_size.is_some() || options.batch_max_delay.is_some();
+        if options.batch_flush_latest && !collects {
+            let message = "batch_flush_latest requires batch_max_size or batch_max_delay";
+            self.fail("batch_flush_latest", message);
+        }
         if let Err(error) = Regex::new(&options.channel_regex) {
             self.fail(
                 "channel_regex",
