@@ -2,6 +2,7 @@
 
 mod capabilities;
 mod model;
+mod server_side;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
