@@ -7,6 +7,7 @@
 #![no_main]
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -68,6 +69,7 @@ impl Run {
             transport: TransportKind::Websocket,
             outbox: Arc::new(Outbox::new(None)),
             mailbox: Mailbox::default(),
+            batched: AtomicUsize::default(),
         });
         let tracking = Tracking {
             positioned: true,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::channels::Overrides;
+use crate::channels::{Capabilities, Operations, Overrides};
 
 /// The grant of a connection token (channels-and-auth.md 4.4).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct ConnectToken {
     /// Server-side subscriptions by channel: from the claim `subs`, or without any there from `channels`. No
     /// name is empty; whether its namespace exists has not been looked at.
     pub subs: BTreeMap<String, SubscribeOptions>,
+    /// What the connection may do beside what namespaces allow.
+    pub capabilities: Option<Box<Capabilities>>,
     /// When the token was issued (`iat`), in Unix seconds.
     pub issued_at: Option<i64>,
     /// The token's identifier (`jti`).
@@ -56,6 +58,8 @@ pub struct SubscribeToken {
     pub data: Option<Bytes>,
     /// Namespace options replaced for this subscription.
     pub overrides: Overrides,
+    /// What the subscriber may do in the channel beside what its namespace allows.
+    pub allow: Operations,
     /// When the token was issued (`iat`), in Unix seconds.
     pub issued_at: Option<i64>,
     /// The token's identifier (`jti`).

@@ -3,7 +3,9 @@
 
 use bytes::Bytes;
 
-use super::options::Namespace;
+use super::capability::Operations;
+use super::options::{Access, Namespace};
+use super::permission::Operation;
 use crate::config::RecoveryMode;
 
 /// Who granted a subscription. The numbers appear in the server API.
@@ -30,6 +32,8 @@ pub enum Source {
     Personal = 9,
     /// Server API.
     ServerApi = 10,
+    /// A capability of the connection.
+    ConnectionCapability = 11,
     /// First message of the subscribe stream proxy.
     StreamProxy = 13,
 }
@@ -55,6 +59,7 @@ impl Source {
             | Self::UserLimited
             | Self::ClientAllowed
             | Self::Insecure
+            | Self::ConnectionCapability
             | Self::StreamProxy => false,
         }
     }
@@ -63,7 +68,11 @@ impl Source {
     fn honours_wishes(self) -> bool {
         matches!(
             self,
-            Self::SubscriptionToken | Self::UserLimited | Self::ClientAllowed | Self::Insecure
+            Self::SubscriptionToken
+                | Self::UserLimited
+                | Self::ClientAllowed
+                | Self::Insecure
+                | Self::ConnectionCapability
         )
     }
 }
@@ -93,6 +102,17 @@ pub struct Wishes {
     pub recoverable: bool,
     /// `join_leave`
     pub join_leave: bool,
+    /// What capabilities of the connection add to the permissions that wishes depend on:
+    /// [`ChannelRules::readable`](super::ChannelRules::readable).
+    pub capable: Operations,
+}
+
+impl Wishes {
+    /// Whether there is one.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.positioned || self.recoverable || self.join_leave
+    }
 }
 
 /// What the granting side adds to a subscription.
@@ -106,6 +126,8 @@ pub struct SubscriptionExtras {
     pub data: Option<Bytes>,
     /// Replaced namespace options.
     pub overrides: Overrides,
+    /// What the subscriber may do in the channel beside what the namespace allows.
+    pub allow: Operations,
     /// `cache_recover` of the connect proxy: recover the latest publication without a request of the client,
     /// if the namespace recovers in cache mode.
     pub cache_recover: bool,
@@ -134,6 +156,8 @@ pub struct SubscriptionGrant {
     pub delta: bool,
     /// A tags filter is accepted; without that it is a bad request (107).
     pub tags_filter: bool,
+    /// What the subscriber may do in the channel beside what the namespace allows.
+    pub allow: Operations,
     /// When the subscription expires, in Unix seconds; 0 means never.
     pub expire_at: i64,
     /// Channel info of the subscriber.
@@ -159,8 +183,11 @@ impl SubscriptionGrant {
         } else {
             Wishes::default()
         };
-        let reads_history = insecure || namespace.history_access.admits(user, true);
-        let sees_presence = insecure || namespace.presence_access.admits(user, true);
+        let allowed = extras.allow.union(wishes.capable);
+        let may =
+            |operation, access: Access| insecure || access.admits(user, true) || allowed.contains(operation);
+        let reads_history = may(Operation::History, namespace.history_access);
+        let sees_presence = may(Operation::Presence, namespace.presence_access);
 
         let wished_push = wishes.join_leave && namespace.join_leave && sees_presence;
         let wished_position = wishes.positioned && (namespace.allow_positioning || reads_history);
@@ -192,6 +219,7 @@ impl SubscriptionGrant {
             auto_recover: recover && wants_cache && recovery_mode == RecoveryMode::Cache,
             delta: is_tuned && namespace.allows_fossil,
             tags_filter: is_tuned && namespace.allow_tags_filter,
+            allow: extras.allow,
             expire_at: extras.expire_at,
             info: extras.info,
             data: extras.data,

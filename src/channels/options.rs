@@ -43,6 +43,8 @@ pub struct Namespace {
     pub delta_publish: bool,
     /// Tags filters are accepted.
     pub allow_tags_filter: bool,
+    /// How pushes to a subscriber collect; `None` if they do not.
+    pub batching: Option<Batching>,
     /// Who may subscribe; nobody is subscribed before, so `subscriber` means nothing here.
     pub subscribe_access: Access,
     /// Who may publish.
@@ -76,6 +78,17 @@ pub struct StreamProxy {
     pub name: String,
     /// Publications of the subscriber go into the stream.
     pub bidirectional: bool,
+}
+
+/// How the pushes of a channel to one connection collect before they are sent. At least one of the bounds is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batching {
+    /// Pushes after which a batch is sent, at least 2.
+    pub max_size: Option<usize>,
+    /// Time after which it is.
+    pub max_delay: Option<Duration>,
+    /// Send only the latest publication of a batch.
+    pub latest: bool,
 }
 
 /// The `allow_*_for_*` options of one operation.

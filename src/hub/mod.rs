@@ -4,10 +4,12 @@
 //! there only reference-counted bytes move. The fan-out to one channel runs under that channel's lock: every
 //! subscriber sees publications in one order. The hub knows outboxes, not transports.
 
+mod batch;
 mod channel;
 mod encoded;
 mod handle;
 mod subscriber;
+mod sync;
 
 #[cfg(test)]
 mod tests;
@@ -171,6 +173,14 @@ impl Hub {
 }
 
 impl Delivery {
+    fn count(&mut self, transport: TransportKind, bytes: usize) {
+        let transport = transport as usize;
+        if let (Some(frames), Some(total)) = (self.frames.get_mut(transport), self.bytes.get_mut(transport)) {
+            *frames += 1;
+            *total += bytes as u64;
+        }
+    }
+
     /// What was queued for each transport that got something.
     pub fn by_transport(self) -> impl Iterator<Item = (TransportKind, u64, u64)> {
         TransportKind::ALL.into_iter().filter_map(move |transport| {

@@ -12,13 +12,14 @@
 //! always comes first.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
-use tidegate_transports::{Frame, Pushed};
+use tidegate_transports::{Delays, Due, Frame, Pushed};
 
+use super::batch::{Batch, Kind};
 use super::encoded::{EncodedPublication, EncodedPush};
+use super::sync::{AtomicUsize, Mutex, Ordering};
 use super::{Delivery, Event, Handle};
+use crate::channels::Batching;
 use crate::engine::{Epoch, Position, Publication};
 use crate::protocol::{Disconnect, EncodeError};
 
@@ -65,6 +66,8 @@ struct State {
     position: Option<Position>,
     /// When the position was last known to be right, Unix milliseconds.
     checked_ms: i64,
+    /// Where pushes collect, if they do.
+    batch: Option<Box<Batch>>,
 }
 
 #[derive(Debug)]
@@ -80,6 +83,17 @@ enum Held {
     Push(Frame),
 }
 
+/// The delay of a batch has passed.
+impl Due for Subscriber {
+    fn due(self: Arc<Self>) {
+        let mut state = self.state.lock();
+        if let Some(batch) = &mut state.batch {
+            batch.is_due();
+            self.flush(batch);
+        }
+    }
+}
+
 impl Subscriber {
     /// A subscriber that holds everything back until [`release`](Self::release).
     #[must_use]
@@ -88,6 +102,7 @@ impl Subscriber {
             phase: Phase::Held(Vec::new()),
             position: None,
             checked_ms: 0,
+            batch: None,
         };
         Self {
             handle,
@@ -96,6 +111,16 @@ impl Subscriber {
             slot: AtomicUsize::new(0),
             state: Mutex::new(state),
         }
+    }
+
+    /// The same subscriber, whose pushes collect before they are queued.
+    #[must_use]
+    pub fn batched(mut self, options: Batching, delays: &Arc<Delays>) -> Arc<Self> {
+        Arc::new_cyclic(|me| {
+            let batch = Batch::new(options, delays.clone(), me.clone());
+            self.state.get_mut().batch = Some(Box::new(batch));
+            self
+        })
     }
 
     /// Merges `recovered` (which ends at `top`) with the publications held since the subscriber joined the hub.
@@ -154,7 +179,9 @@ impl Subscriber {
         };
         for item in held {
             match item {
-                Held::Push(frame) => self.push(frame, &mut Delivery::default()),
+                Held::Push(frame) => {
+                    self.send(&mut state, Kind::JoinOrLeave, frame, &mut Delivery::default());
+                }
                 Held::Publication(publication, epoch) => {
                     let mut encoded = EncodedPublication::new(channel, &publication, epoch.as_ref());
                     let delivery = &mut Delivery::default();
@@ -171,9 +198,15 @@ impl Subscriber {
         }
     }
 
-    /// Delivers nothing from now on.
+    /// Delivers nothing from now on but what has been collected, which is queued.
     pub fn stop(&self) {
-        self.state.lock().phase = Phase::Lost;
+        self.end(&mut self.state.lock());
+    }
+
+    /// Whether it was stopped or lost its position: nothing is delivered any more.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(self.state.lock().phase, Phase::Lost)
     }
 
     /// The connection it belongs to.
@@ -204,7 +237,7 @@ impl Subscriber {
             state.checked_ms = now_ms;
             return true;
         }
-        state.phase = Phase::Lost;
+        self.end(&mut state);
         false
     }
 
@@ -255,7 +288,7 @@ impl Subscriber {
                     held.push(Held::Push(frame));
                 }
             }
-            _ => self.push(frame, delivery),
+            _ => self.send(&mut state, Kind::JoinOrLeave, frame, delivery),
         }
     }
 
@@ -290,31 +323,55 @@ impl Subscriber {
             state.checked_ms = now_ms;
         }
         match encoded.get(self.handle.encoding) {
-            Ok(frame) => self.push(frame.clone(), delivery),
+            Ok(frame) => self.send(state, Kind::Publication, frame.clone(), delivery),
             Err(error) => self.refuse(&error),
         }
     }
 
     fn lose(&self, state: &mut State, channel: &Arc<str>) {
-        state.phase = Phase::Lost;
+        self.end(state);
         self.handle
             .mailbox
             .post(Event::InsufficientState(channel.clone()));
     }
 
+    fn end(&self, state: &mut State) {
+        if let Some(mut batch) = state.batch.take() {
+            self.flush(&mut batch);
+        }
+        state.phase = Phase::Lost;
+    }
+
+    fn send(&self, state: &mut State, kind: Kind, frame: Frame, delivery: &mut Delivery) {
+        match &mut state.batch {
+            None => self.push(frame, delivery),
+            Some(batch) => self.collect(batch, kind, frame, delivery),
+        }
+    }
+
+    fn collect(&self, batch: &mut Batch, kind: Kind, frame: Frame, delivery: &mut Delivery) {
+        let bytes = frame.payload().len();
+        let Handle { outbox, batched, .. } = &*self.handle;
+        let added = batch.add(kind, frame, batched, outbox.limit());
+        if !added.supersedes {
+            delivery.count(self.handle.transport, bytes);
+        }
+        if added.is_full {
+            self.flush(batch);
+        }
+    }
+
+    /// Queues what was collected, and was counted as delivered then.
+    fn flush(&self, batch: &mut Batch) {
+        for frame in batch.take(&self.handle.batched) {
+            self.push(frame, &mut Delivery::default());
+        }
+    }
+
     fn push(&self, frame: Frame, delivery: &mut Delivery) {
-        let bytes = frame.payload().len() as u64;
+        let bytes = frame.payload().len();
         match self.handle.outbox.push(frame) {
-            Pushed::Queued => {
-                let transport = self.handle.transport as usize;
-                if let (Some(frames), Some(total)) = (
-                    delivery.frames.get_mut(transport),
-                    delivery.bytes.get_mut(transport),
-                ) {
-                    *frames += 1;
-                    *total += bytes;
-                }
-            }
+            Pushed::Queued => delivery.count(self.handle.transport, bytes),
             Pushed::Overflow => self.handle.mailbox.post(Event::Disconnect(Disconnect::SLOW)),
             Pushed::Closed => {}
         }

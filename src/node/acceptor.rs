@@ -1,6 +1,7 @@
 //! Where transports open sessions: the one accept path.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use http::HeaderMap;
@@ -80,6 +81,7 @@ impl Acceptor for NodeAcceptor {
             transport: handshake.transport,
             outbox,
             mailbox: Mailbox::default(),
+            batched: AtomicUsize::default(),
         });
         let header_user = self
             .node

@@ -10,7 +10,7 @@ use super::command::{Continuation, Pending, Refusal, Ticket};
 use super::subscribe::{Attaching, attached};
 use super::{Now, Phase, Session, ttl};
 use crate::auth::{ConnectToken, SubscribeOptions, TokenError, Verification};
-use crate::channels::{Source, SubscriptionExtras, Wishes};
+use crate::channels::{Capabilities, Source, SubscriptionExtras, Wishes};
 use crate::engine::Since;
 use crate::protocol::{Disconnect, ErrorCode, message};
 use crate::telemetry::ClientLabel;
@@ -43,6 +43,7 @@ struct Credentials {
     info: Bytes,
     expire_at: i64,
     subs: BTreeMap<String, SubscribeOptions>,
+    capabilities: Option<Box<Capabilities>>,
     origin: Origin,
 }
 
@@ -88,6 +89,7 @@ impl Session {
             info: Bytes::new(),
             expire_at: 0,
             subs: BTreeMap::new(),
+            capabilities: None,
             origin: Origin::Anonymous,
         };
         if !rules.allow_anonymous_connect && !rules.insecure {
@@ -118,6 +120,7 @@ impl Session {
             // An insecure server lets tokens open connections but not end them.
             expire_at: if rules.insecure { 0 } else { token.expire_at },
             subs: token.subs,
+            capabilities: token.capabilities,
             origin: Origin::Token,
         };
         drop(rules);
@@ -141,6 +144,7 @@ impl Session {
     fn authenticated(&mut self, mut connecting: Connecting, credentials: Credentials) -> Result<(), Refusal> {
         self.user = credentials.user;
         self.conn_info = credentials.info;
+        self.capabilities = credentials.capabilities;
         connecting.expire_at = credentials.expire_at;
         tracing::debug!(client = %self.handle.client, user = %self.user, "client authenticated");
         self.plan_subscriptions(&mut connecting, credentials.subs, credentials.origin)?;
@@ -435,10 +439,9 @@ impl Session {
         if expire_at > 0 && expire_at <= now.unix() {
             return Err(ErrorCode::EXPIRED.into());
         }
-        let lacks = self
-            .subscriptions
-            .iter()
-            .any(|(channel, subscription)| subscription.from_token && !token.subs.contains_key(&**channel));
+        let lacks = self.subscriptions.iter().any(|(channel, subscription)| {
+            subscription.source == Source::ConnectionToken && !token.subs.contains_key(&**channel)
+        });
         let adds = token
             .subs
             .keys()
@@ -447,8 +450,9 @@ impl Session {
             return Err(Disconnect::INSUFFICIENT_STATE.into());
         }
         if let Some(info) = token.info.filter(|info| !info.is_empty()) {
-            self.conn_info = info;
+            self.set_conn_info(info);
         }
+        self.capabilities = token.capabilities;
         self.set_expiry(expire_at, now);
         let body = message::RefreshResult {
             expires: expire_at > 0,
@@ -463,6 +467,7 @@ impl Session {
             },
             now,
         );
+        self.leave_uncovered();
         Ok(())
     }
 }

@@ -17,6 +17,7 @@
 //! be under way, but never two on the same channel, so a client's burst on a channel takes effect as sent.
 
 mod call;
+mod capabilities;
 mod command;
 mod connect;
 mod events;
@@ -38,7 +39,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tidegate_transports::{EndCause, InputFault, Pushed};
 
-use crate::hub::Handle;
+use crate::channels::Capabilities;
+use crate::hub::{Event, Handle};
 use crate::protocol::{self, Commands, Disconnect, message};
 use crate::telemetry::{ClientLabel, FrameType};
 pub use call::{Answer, Attach, Call, CallId, Detach};
@@ -86,12 +88,16 @@ pub struct Session {
     jitter: f64,
     user: String,
     conn_info: Bytes,
+    /// Boxed: few have some.
+    capabilities: Option<Box<Capabilities>>,
     subscriptions: Subscriptions,
     /// The frame being read.
     incoming: Option<Commands>,
     /// A command that waits for another one on its channel.
     stalled: Option<Box<message::Command>>,
     pending: Vec<Pending>,
+    /// What the server API asked of a channel while a subscription to it was being made; seldom anything.
+    deferred: Option<Box<VecDeque<Event>>>,
     calls: VecDeque<(CallId, Call)>,
     next_call: u32,
     timers: Timers,
@@ -127,10 +133,12 @@ impl Session {
             jitter,
             user: String::new(),
             conn_info: Bytes::new(),
+            capabilities: None,
             subscriptions: Subscriptions::default(),
             incoming: None,
             stalled: None,
             pending: Vec::new(),
+            deferred: None,
             calls: VecDeque::new(),
             next_call: 0,
             timers,
@@ -177,6 +185,7 @@ impl Session {
             return;
         }
         self.resume(pending, answer, now);
+        self.handle_deferred(now);
         self.process(now);
     }
 
@@ -244,6 +253,7 @@ impl Session {
         self.phase = Phase::Closed;
         self.incoming = None;
         self.stalled = None;
+        self.deferred = None;
         let subscriptions = std::mem::take(&mut self.subscriptions);
         for (channel, subscription) in subscriptions.into_entries() {
             self.leave(channel, subscription);
@@ -321,7 +331,14 @@ impl Session {
         self.context
             .metrics
             .sent(self.handle.transport, kind, 1, frame.payload().len() as u64);
-        match self.handle.outbox.push(frame) {
+        let outbox = &self.handle.outbox;
+        let is_reply = reply.id > 0;
+        let pushed = if is_reply && self.context.settings.reply_without_queue {
+            outbox.push_at_once(frame)
+        } else {
+            outbox.push(frame)
+        };
+        match pushed {
             Pushed::Queued | Pushed::Closed => None,
             Pushed::Overflow => Some(Disconnect::SLOW),
         }
@@ -340,8 +357,11 @@ const MAX_TTL: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Seconds until `expire_at`, as the wire carries them; 0 for a time that is over and for never.
 fn ttl(expire_at: i64, now: Now) -> u32 {
-    let left = expire_at
-        .saturating_sub(now.unix())
-        .clamp(0, MAX_TTL.as_secs() as i64);
-    u32::try_from(left).unwrap_or(0)
+    uncapped_ttl(expire_at, now).min(MAX_TTL.as_secs() as u32)
+}
+
+/// The same without the longest lifetime: a subscribe reply tells all of it (channels-and-auth.md 4.7).
+fn uncapped_ttl(expire_at: i64, now: Now) -> u32 {
+    let left = expire_at.saturating_sub(now.unix()).max(0);
+    u32::try_from(left).unwrap_or(u32::MAX)
 }

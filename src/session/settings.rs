@@ -6,6 +6,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use http::HeaderName;
 
+use tidegate_transports::Delays;
+
 use crate::auth::TokenVerifier;
 use crate::channels::ChannelRules;
 use crate::telemetry::Metrics;
@@ -18,6 +20,8 @@ pub struct Context {
     pub rules: ArcSwap<Rules>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Where batches wait for their time.
+    pub delays: Arc<Delays>,
 }
 
 /// Options that a reload replaces as a whole (configuration.md 2.7).
@@ -74,6 +78,8 @@ pub struct Settings {
     pub channel_limit: Option<usize>,
     /// Commands of one connection under way at once, at least 1.
     pub concurrency: usize,
+    /// Replies do not wait for the write delay.
+    pub reply_without_queue: bool,
     /// Publications of one history reply.
     pub history_max_publications: usize,
     /// Publications recovered by one subscribe.

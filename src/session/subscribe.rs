@@ -12,7 +12,7 @@ use super::call::{Answer, Attach, Call, Detach};
 use super::command::{Continuation, Pending, Refusal, Ticket};
 use super::recovery;
 use super::subscription::Subscription;
-use super::{Now, Session, ttl};
+use super::{Now, Session, uncapped_ttl};
 use crate::auth::{SubscribeToken, TokenError, Verification};
 use crate::channels::{
     Namespace, RecoveryMode, Route, Source, SubscribeQuery, SubscriptionExtras, SubscriptionGrant, Wishes,
@@ -139,6 +139,7 @@ impl Session {
             user: &self.user,
             has_token: !request.token.is_empty(),
             subscription_type: request.r#type,
+            capabilities: self.capabilities.as_deref(),
         };
         let decision = rules
             .channels
@@ -229,6 +230,7 @@ impl Session {
             info: token.info,
             data: token.data,
             overrides: token.overrides,
+            allow: token.allow,
             cache_recover: false,
         };
         self.granted(
@@ -251,12 +253,17 @@ impl Session {
         extras: SubscriptionExtras,
         now: Now,
     ) -> Result<(), Refusal> {
-        let wishes = Wishes {
+        let rules = self.context.rules.load();
+        let mut wishes = Wishes {
             positioned: request.positioned,
             recoverable: request.recoverable,
             join_leave: request.join_leave,
+            ..Wishes::default()
         };
-        let rules = self.context.rules.load();
+        if wishes.any() {
+            let capabilities = self.capabilities.as_deref();
+            wishes.capable = rules.channels.readable(&request.channel, capabilities);
+        }
         let grant = rules
             .channels
             .grant(namespace, source, &self.user, wishes, extras);
@@ -347,6 +354,10 @@ impl Session {
         };
         let history = attached(answer)?.pop().flatten();
         let channel = attaching.channel.clone();
+        if !self.is_covered(attaching.grant.source, &channel) {
+            self.release_attached(vec![attaching]);
+            return Err(ErrorCode::PERMISSION_DENIED.into());
+        }
         let reject_unrecovered = subscribing.request.flag & REJECT_UNRECOVERED != 0;
         let result = self.establish(attaching, history, reject_unrecovered, now)?;
         match subscribing.ticket {
@@ -388,11 +399,11 @@ impl Session {
             conn_info: self.conn_info.clone(),
             chan_info: grant.info.clone().unwrap_or_default(),
         });
-        let subscriber = Arc::new(Subscriber::new(
-            self.handle.clone(),
-            tracking,
-            grant.push_join_leave,
-        ));
+        let subscriber = Subscriber::new(self.handle.clone(), tracking, grant.push_join_leave);
+        let subscriber = match namespace.batching {
+            None => Arc::new(subscriber),
+            Some(batching) => subscriber.batched(batching, &self.context.delays),
+        };
         Attaching {
             channel,
             grant,
@@ -473,18 +484,17 @@ impl Session {
                 .map(|publication| protocol::publication_message(publication))
                 .collect();
         }
-        let server_side = attaching.grant.source.is_server_side();
-        if attaching.grant.expire_at > 0 && !server_side {
+        if attaching.grant.expire_at > 0 && !attaching.grant.source.is_server_side() {
             result.expires = true;
-            result.ttl = ttl(attaching.grant.expire_at, now);
+            result.ttl = uncapped_ttl(attaching.grant.expire_at, now);
         }
         let subscription = Subscription {
             subscriber: attaching.subscriber,
             info: attaching.info,
             presence: attaching.grant.presence,
             join_leave: attaching.grant.join_leave,
-            server_side,
-            from_token: attaching.grant.source == Source::ConnectionToken,
+            source: attaching.grant.source,
+            allow: attaching.grant.allow,
             expire_at: attaching.grant.expire_at,
             meta_ttl: attaching.meta_ttl,
         };

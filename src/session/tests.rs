@@ -1,6 +1,10 @@
 //! Transcripts of the session core in virtual time: send this, expect exactly that.
 
+mod capabilities;
+mod model;
+
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -95,8 +99,9 @@ impl Client {
             position_max_time_lag: None,
             channel_limit: client.channel_limit,
             concurrency: client.concurrency.max(1),
+            reply_without_queue: client.reply_without_queue,
             history_max_publications: 300,
-            recovery_max_publications: 300,
+            recovery_max_publications: client.recovery_max_publication_limit.unwrap_or(usize::MAX),
             include_server_time: false,
             user_id_header: None,
             rpc_ping: config.rpc.ping.enabled.then(|| config.rpc.ping.method.clone()),
@@ -112,6 +117,7 @@ impl Client {
             settings,
             rules: ArcSwap::from_pointee(rules),
             metrics: Arc::new(Metrics::new("test")),
+            delays: Arc::default(),
         });
         let handle = Arc::new(Handle {
             client: "C".to_owned(),
@@ -119,6 +125,7 @@ impl Client {
             transport: TransportKind::Websocket,
             outbox: Arc::new(Outbox::new(Some(1 << 20))),
             mailbox: Mailbox::default(),
+            batched: AtomicUsize::default(),
         });
         let now = Now {
             instant: Instant::now(),

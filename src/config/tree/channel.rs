@@ -37,6 +37,9 @@ section! {
         user_boundary: String = "#";
         /// What separates the users in that list.
         user_separator: String = ",";
+        /// Channels whose name starts with `/` belong to the namespace whose `pattern` matches them, and to none
+        /// without a match (error 102).
+        patterns: bool;
     }
     unsupported {
         /// Proxies of channel events.
@@ -99,6 +102,17 @@ section! {
         allow_history_for_subscriber: bool;
         /// Anonymous users are among those who may read history.
         allow_history_for_anonymous: bool;
+        /// Pushes of a channel to one connection (publications, joins and leaves) that are collected before they are
+        /// sent together: fewer writes, at the price of latency. 0 for as many as come in `batch_max_delay`; without
+        /// that, the last ones wait for the next, or for the end of the subscription.
+        batch_max_size: Option<usize>;
+        /// How long pushes of a channel to one connection are collected. 0 for as long as it takes to have
+        /// `batch_max_size` of them. Both 0: nothing is collected.
+        batch_max_delay: Option<Duration>;
+        /// Send only the latest publication of what was collected, after the joins and leaves: for channels whose
+        /// publications carry their whole state. Needs one of the two options above. Subscriptions with delta
+        /// compression are sent every publication nevertheless.
+        batch_flush_latest: bool;
         /// A list of users at the end of a channel's name, after `channel.user_boundary`, says who may subscribe.
         allow_user_limited_channels: bool;
         /// Expression that the name must match, without its namespace and not anchored. Empty: the name must be
@@ -106,6 +120,10 @@ section! {
         channel_regex: String;
         /// What publications may contain. Empty for what `channel.publication_data_format` says.
         publication_data_format: PublicationDataFormat;
+        /// What the names of the namespace's channels look like, as a path: `/users/:name`. A variable, `:` and a
+        /// name, stands for what is there up to the next `/`. Such a namespace has no other channels. Needs
+        /// `channel.patterns`; only for namespaces.
+        pattern: String;
         /// What subscriptions are. Other types than `stream` are not supported by this version.
         subscription_type: SubscriptionType;
     }

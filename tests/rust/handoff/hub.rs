@@ -1,0 +1,34 @@
+//! The delivering part of `src/hub`, over loom's locks.
+
+#[path = "../../../src/hub/channel.rs"]
+mod channel;
+#[path = "../../../src/hub/encoded.rs"]
+mod encoded;
+#[path = "../../../src/hub/subscriber.rs"]
+mod subscriber;
+mod sync;
+pub mod world;
+
+use std::sync::Arc;
+
+use channel::{Channel, Left};
+use encoded::EncodedPublication;
+use subscriber::{Subscriber, Tracking};
+use sync::Mutex;
+use tidegate::hub::{Delivery, Event, Handle};
+
+use crate::engine::{Epoch, Publication};
+
+/// What `Hub::publication` does once it has found the channel.
+fn broadcast(channel: &Channel, publication: &Arc<Publication>, epoch: &Epoch) {
+    let mut encoded = EncodedPublication::new(&channel.name, publication, Some(epoch));
+    channel.broadcast(|subscriber| {
+        subscriber.offer(
+            publication,
+            Some(epoch),
+            0,
+            &mut encoded,
+            &mut Delivery::default(),
+        );
+    });
+}
