@@ -41,6 +41,8 @@ pub struct Namespace {
     pub allows_fossil: bool,
     /// Publications of clients and of the server API are meant for deltas.
     pub delta_publish: bool,
+    /// The hub keeps the latest publication as the base of deltas.
+    pub keep_latest_publication: bool,
     /// Tags filters are accepted.
     pub allow_tags_filter: bool,
     /// How pushes to a subscriber collect; `None` if they do not.

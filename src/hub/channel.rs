@@ -12,14 +12,30 @@ use std::sync::Arc;
 
 use super::Subscriber;
 use super::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
+use super::tailored::Latest;
 
 /// A channel with local subscribers.
 pub(super) struct Channel {
     pub(super) name: Arc<str>,
-    subscribers: Mutex<Vec<Arc<Subscriber>>>,
+    members: Mutex<Members>,
     /// Written under the lock; read without it where an old answer does no harm.
     count: AtomicUsize,
     closed: AtomicBool,
+}
+
+struct Members {
+    subscribers: Vec<Arc<Subscriber>>,
+    /// What was broadcast last, kept from when the first subscriber joins that wants deltas without history.
+    latest: Option<Latest>,
+}
+
+impl Members {
+    fn push(&mut self, subscriber: Arc<Subscriber>) {
+        if subscriber.keeps_latest() && self.latest.is_none() {
+            self.latest = Some(Latest::default());
+        }
+        self.subscribers.push(subscriber);
+    }
 }
 
 /// What a leave found.
@@ -37,9 +53,14 @@ impl Channel {
     /// A channel with its first subscriber.
     pub(super) fn new(name: Arc<str>, first: Arc<Subscriber>) -> Self {
         first.set_slot(0);
+        let mut members = Members {
+            subscribers: Vec::with_capacity(1),
+            latest: None,
+        };
+        members.push(first);
         Self {
             name,
-            subscribers: Mutex::new(vec![first]),
+            members: Mutex::new(members),
             count: AtomicUsize::new(1),
             closed: AtomicBool::new(false),
         }
@@ -47,19 +68,20 @@ impl Channel {
 
     /// Adds a subscriber; `false` if the channel is closed.
     pub(super) fn join(&self, subscriber: &Arc<Subscriber>) -> bool {
-        let mut subscribers = self.subscribers.lock();
+        let mut members = self.members.lock();
         if self.is_closed() {
             return false;
         }
-        subscriber.set_slot(subscribers.len());
-        subscribers.push(subscriber.clone());
-        self.count.store(subscribers.len(), Ordering::Relaxed);
+        subscriber.set_slot(members.subscribers.len());
+        members.push(subscriber.clone());
+        self.count.store(members.subscribers.len(), Ordering::Relaxed);
         true
     }
 
     /// Removes a subscriber.
     pub(super) fn leave(&self, subscriber: &Arc<Subscriber>) -> Left {
-        let mut subscribers = self.subscribers.lock();
+        let mut members = self.members.lock();
+        let subscribers = &mut members.subscribers;
         let slot = subscriber.slot();
         let is_there = subscribers
             .get(slot)
@@ -84,11 +106,11 @@ impl Channel {
         Left::Last
     }
 
-    /// Visits all subscribers; they see broadcasts in one order.
-    pub(super) fn broadcast(&self, mut offer: impl FnMut(&Subscriber)) {
-        for subscriber in self.subscribers.lock().iter() {
-            offer(subscriber);
-        }
+    /// Shows all subscribers to `deliver`, and what the channel keeps of the broadcast before if it keeps that.
+    /// They see broadcasts in one order.
+    pub(super) fn broadcast(&self, deliver: impl FnOnce(&[Arc<Subscriber>], Option<&mut Latest>)) {
+        let Members { subscribers, latest } = &mut *self.members.lock();
+        deliver(subscribers, latest.as_mut());
     }
 
     /// Subscribers, as far as known without waiting for a broadcast.

@@ -1,11 +1,12 @@
-//! Encode once per encoding, share with all subscribers.
+//! Encode once per encoding and form, share with all subscribers.
 
 use std::sync::Arc;
 
 use tidegate_transports::{Encoding, Frame};
 
+use super::tailored::{Base, Form};
 use crate::engine::{ClientInfo, Epoch, Publication};
-use crate::protocol::{self, EncodeError, message};
+use crate::protocol::{self, EncodeError, Patch, message};
 
 /// A publication on its way to many subscribers; each encoding is made when it is first asked for.
 pub(super) struct EncodedPublication<'a> {
@@ -13,6 +14,17 @@ pub(super) struct EncodedPublication<'a> {
     publication: &'a Publication,
     epoch: Option<&'a Epoch>,
     encodings: Encodings,
+    /// What a patch is the difference from.
+    pub(super) base: Option<Base>,
+    /// For subscribers with deltas, once there is one.
+    deltas: Option<Box<Deltas>>,
+}
+
+/// What only subscribers with deltas are sent.
+struct Deltas {
+    patch: Option<Patch>,
+    whole: Encodings,
+    patched: Encodings,
 }
 
 impl<'a> EncodedPublication<'a> {
@@ -22,16 +34,64 @@ impl<'a> EncodedPublication<'a> {
             publication,
             epoch,
             encodings: Encodings::default(),
+            base: None,
+            deltas: None,
         }
     }
 
-    /// The push in one encoding. An error means that the payload is not JSON and the encoding is.
-    pub(super) fn get(&mut self, encoding: Encoding) -> Result<&Frame, EncodeError> {
+    /// The push in one encoding and form. An error means that the payload is not JSON and the encoding is.
+    pub(super) fn get(&mut self, encoding: Encoding, form: Form) -> Result<&Frame, EncodeError> {
+        match (form, encoding) {
+            // Whole and in Protobuf, it is what everybody gets.
+            (Form::Plain, _) | (Form::Whole, Encoding::Protobuf) => self.plain(encoding),
+            _ => self.for_deltas(encoding, form),
+        }
+    }
+
+    #[cold]
+    fn for_deltas(&mut self, encoding: Encoding, form: Form) -> Result<&Frame, EncodeError> {
+        let patch = self.deltas().patch.as_ref();
+        let is_patched = form == Form::Patch && patch.is_some_and(|patch| patch.suits(encoding));
+        if !is_patched && encoding == Encoding::Protobuf {
+            return self.plain(encoding);
+        }
+        let (channel, publication) = (self.channel, self.publication);
+        let Deltas {
+            patch,
+            whole,
+            patched,
+        } = self.deltas();
+        let (encodings, patch) = if is_patched {
+            (patched, patch.as_ref())
+        } else {
+            (whole, None)
+        };
+        encodings.get(encoding, || {
+            protocol::encode_delta(channel, publication, patch, encoding)
+        })
+    }
+
+    fn deltas(&mut self) -> &mut Deltas {
+        let Self {
+            publication, base, ..
+        } = self;
+        self.deltas.get_or_insert_with(|| {
+            let base = base.as_ref().map(|base| &base.publication);
+            Box::new(Deltas {
+                patch: base.and_then(|base| Patch::between(base, publication)),
+                whole: Encodings::default(),
+                patched: Encodings::default(),
+            })
+        })
+    }
+
+    fn plain(&mut self, encoding: Encoding) -> Result<&Frame, EncodeError> {
         let Self {
             channel,
             publication,
             epoch,
             encodings,
+            ..
         } = self;
         encodings.get(encoding, || {
             // A subscriber that saw an empty epoch learns it with the first publication (protocol.md 2.3).

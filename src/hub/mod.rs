@@ -1,6 +1,7 @@
 //! The hub: which local connection hears which channel, and the fan-out to them.
 //!
-//! A publication is encoded at most once per encoding, when the first subscriber of that encoding is met; from
+//! A publication is encoded at most once per encoding and form (as it is, as a string, as a patch), when the first
+//! subscriber that needs it is met; from
 //! there only reference-counted bytes move. The fan-out to one channel runs under that channel's lock: every
 //! subscriber sees publications in one order. The hub knows outboxes, not transports.
 
@@ -10,6 +11,7 @@ mod encoded;
 mod handle;
 mod subscriber;
 mod sync;
+mod tailored;
 
 #[cfg(test)]
 mod tests;
@@ -21,11 +23,12 @@ use hashbrown::HashMap;
 use parking_lot::RwLock;
 use tidegate_transports::{TransportKind, flush};
 
-use crate::engine::{ClientInfo, Epoch, Publication};
+use crate::engine::{ClientInfo, Epoch, Previous, Publication};
 use channel::{Channel, Left};
 use encoded::EncodedPublication;
 pub use handle::{Event, Handle, Mailbox};
 pub use subscriber::{CaughtUp, Gap, Subscriber, Tracking};
+pub use tailored::Tailoring;
 
 const SHARDS: usize = 64;
 
@@ -91,9 +94,22 @@ impl Hub {
         true
     }
 
-    /// Offers a publication to all local subscribers of a channel.
+    /// Offers a publication of which no deltas are wanted to all local subscribers of a channel.
     pub fn publication(
         &self,
+        channel: &str,
+        publication: &Arc<Publication>,
+        epoch: Option<&Epoch>,
+        now_ms: i64,
+    ) -> Delivery {
+        self.publication_after(Previous::Unwanted, channel, publication, epoch, now_ms)
+    }
+
+    /// Offers a publication to all local subscribers of a channel; to those with deltas as the difference from
+    /// `previous`, if that is what they were sent last.
+    pub fn publication_after(
+        &self,
+        previous: Previous<'_>,
         channel: &str,
         publication: &Arc<Publication>,
         epoch: Option<&Epoch>,
@@ -105,8 +121,11 @@ impl Hub {
         };
         let mut encoded = EncodedPublication::new(&channel.name, publication, epoch);
         flush::hold(|| {
-            channel.broadcast(|subscriber| {
-                subscriber.offer(publication, epoch, now_ms, &mut encoded, &mut delivery);
+            channel.broadcast(|subscribers, latest| {
+                encoded.base = tailored::base(previous, latest, publication, epoch);
+                for subscriber in subscribers {
+                    subscriber.offer(publication, epoch, now_ms, &mut encoded, &mut delivery);
+                }
             });
         });
         delivery
@@ -129,7 +148,11 @@ impl Hub {
         };
         let mut encoded = encoded::EncodedPush::new(&channel.name, info, build);
         flush::hold(|| {
-            channel.broadcast(|subscriber| subscriber.offer_push(&mut encoded, &mut delivery));
+            channel.broadcast(|subscribers, _| {
+                for subscriber in subscribers {
+                    subscriber.offer_push(&mut encoded, &mut delivery);
+                }
+            });
         });
         delivery
     }
@@ -173,7 +196,8 @@ impl Hub {
 }
 
 impl Delivery {
-    fn count(&mut self, transport: TransportKind, bytes: usize) {
+    /// Counts a frame that was queued.
+    pub fn count(&mut self, transport: TransportKind, bytes: usize) {
         let transport = transport as usize;
         if let (Some(frames), Some(total)) = (self.frames.get_mut(transport), self.bytes.get_mut(transport)) {
             *frames += 1;

@@ -7,11 +7,11 @@ use bytes::Bytes;
 
 use super::call::{Answer, Call};
 use super::command::{Continuation, Pending, Refusal, Ticket};
-use super::subscribe::{Attaching, attached};
+use super::subscribe::{Asked, Attaching, attached};
+use super::subscription::Subscription;
 use super::{Now, Phase, Session, ttl};
 use crate::auth::{ConnectToken, SubscribeOptions, TokenError, Verification};
 use crate::channels::{Capabilities, Source, SubscriptionExtras, Wishes};
-use crate::engine::Since;
 use crate::protocol::{Disconnect, ErrorCode, message};
 use crate::telemetry::ClientLabel;
 
@@ -198,6 +198,7 @@ impl Session {
                 info: options.info,
                 data: options.data,
                 overrides: options.overrides,
+                server_filter: options.server_filter,
                 ..SubscriptionExtras::default()
             };
             planned.push((channel, namespace, Source::ConnectionToken, extras));
@@ -238,15 +239,14 @@ impl Session {
             {
                 continue;
             }
-            let asked = connecting
-                .request
-                .subs
-                .get(&channel)
-                .filter(|sub| sub.recover)
-                .map(|sub| Since {
-                    offset: sub.offset,
-                    epoch: sub.epoch.clone(),
-                });
+            let asked = match connecting.request.subs.get(&channel) {
+                Some(sub) => {
+                    self.check_delta(&sub.delta)?;
+                    // Filters are for subscriptions that the client makes.
+                    Asked::by(sub, None)
+                }
+                None => Asked::default(),
+            };
             let grant = channels.grant(namespace, source, &self.user, Wishes::default(), extras);
             connecting
                 .attaching
@@ -451,6 +451,12 @@ impl Session {
         }
         if let Some(info) = token.info.filter(|info| !info.is_empty()) {
             self.set_conn_info(info);
+        }
+        for (channel, options) in token.subs {
+            let made_by_token = |of: &&Subscription| of.source == Source::ConnectionToken;
+            if let Some(subscription) = self.subscriptions.get(&channel).filter(made_by_token) {
+                subscription.subscriber.set_server_filter(options.server_filter);
+            }
         }
         self.capabilities = token.capabilities;
         self.set_expiry(expire_at, now);

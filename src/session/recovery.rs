@@ -14,11 +14,18 @@ pub(super) struct Recovery {
     pub(super) publications: Vec<Arc<Publication>>,
 }
 
-/// Decides over a read of the stream from `since` (stream mode) or of its newest publication (cache mode).
-pub(super) fn decide(mode: RecoveryMode, since: &Since, history: &History) -> Recovery {
+/// Decides over a read of the stream from `since` (stream mode) or back from its newest publication (cache mode).
+/// Filters count in cache mode, where the newest publication that the client `wants` is looked for; what they drop
+/// of a stream is dropped later, for it is no gap.
+pub(super) fn decide(
+    mode: RecoveryMode,
+    since: &Since,
+    history: &History,
+    wants: impl Fn(&Publication) -> bool,
+) -> Recovery {
     match mode {
         RecoveryMode::Stream => stream(since, history),
-        RecoveryMode::Cache => cache(since, history),
+        RecoveryMode::Cache => cache(since, history, wants),
     }
 }
 
@@ -44,25 +51,21 @@ fn stream(since: &Since, history: &History) -> Recovery {
     }
 }
 
-fn cache(since: &Since, history: &History) -> Recovery {
+fn cache(since: &Since, history: &History, wants: impl Fn(&Publication) -> bool) -> Recovery {
     let top = &history.top;
     let is_current = since.offset > 0 && since.offset == top.offset && since.epoch == top.epoch.as_str();
-    match history.publications.last() {
-        Some(newest) if newest.offset == top.offset => {
-            let publications = if is_current {
-                Vec::new()
-            } else {
-                vec![newest.clone()]
-            };
-            Recovery {
-                recovered: true,
-                publications,
-            }
-        }
-        _ => Recovery {
-            recovered: is_current,
-            publications: Vec::new(),
-        },
+    let is_whole = history
+        .publications
+        .first()
+        .is_some_and(|newest| newest.offset == top.offset);
+    let wanted = history
+        .publications
+        .iter()
+        .find(|publication| is_whole && wants(publication));
+    Recovery {
+        // Where there is nothing, only one who had it all misses nothing.
+        recovered: is_current || wanted.is_some(),
+        publications: wanted.filter(|_| !is_current).cloned().into_iter().collect(),
     }
 }
 
@@ -118,7 +121,7 @@ mod tests {
             (since(u64::MAX, "E"), history(1..=3, 3), None),
         ];
         for (since, history, expected) in cases {
-            let recovery = decide(RecoveryMode::Stream, &since, &history);
+            let recovery = decide(RecoveryMode::Stream, &since, &history, |_| true);
             let found = recovery.recovered.then_some(recovery.publications.len());
             assert_eq!(found, expected, "{since:?}");
         }
@@ -136,7 +139,7 @@ mod tests {
             (since(0, "E"), nothing(0), None),
         ];
         for (since, history, expected) in cases {
-            let recovery = decide(RecoveryMode::Cache, &since, &history);
+            let recovery = decide(RecoveryMode::Cache, &since, &history, |_| true);
             let found = recovery.recovered.then_some(recovery.publications.len());
             assert_eq!(found, expected, "{since:?}");
         }

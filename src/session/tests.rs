@@ -19,7 +19,7 @@ use crate::auth::{FetchError, KeyFetch, KeySource, Purpose, TokenVerifier};
 use crate::channels::ChannelRules;
 use crate::config::{Config, Sources};
 use crate::engine::memory::MemoryBroker;
-use crate::engine::{Broker, ClientInfo, Epoch, Publication, PublishOptions, Receiver, Retention};
+use crate::engine::{Broker, ClientInfo, Epoch, Previous, Publication, PublishOptions, Receiver, Retention};
 use crate::hub::{Hub, Mailbox};
 use crate::telemetry::Metrics;
 
@@ -34,8 +34,14 @@ impl KeySource for NoKeys {
 struct ToHub(Arc<Hub>);
 
 impl Receiver for ToHub {
-    fn handle_publication(&self, channel: &str, publication: &Arc<Publication>, epoch: Option<&Epoch>) {
-        self.0.publication(channel, publication, epoch, 0);
+    fn handle_publication(
+        &self,
+        channel: &str,
+        publication: &Arc<Publication>,
+        epoch: Option<&Epoch>,
+        previous: Previous<'_>,
+    ) {
+        self.0.publication_after(previous, channel, publication, epoch, 0);
     }
     fn handle_join(&self, channel: &str, info: &Arc<ClientInfo>) {
         self.0.join_push(channel, info);

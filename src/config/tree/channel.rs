@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::definition::section;
-use super::super::types::{Named, PublicationDataFormat, RecoveryMode, SubscriptionType};
+use super::super::types::{DeltaType, Named, PublicationDataFormat, RecoveryMode, SubscriptionType};
 use super::others::{ChannelProxies, MapOptions, SharedPollOptions};
 use super::proxies::Proxy;
 
@@ -80,6 +80,16 @@ section! {
         /// Give every new subscriber the latest publication, without being asked. Needs `force_recovery` in mode
         /// `cache`.
         auto_cache_recover: bool;
+        /// Deltas that subscribers may ask for, to be sent the difference from the publication before; the only one
+        /// is `fossil`. The difference is from what history keeps; without history see `keep_latest_publication`.
+        allowed_delta_types: Vec<DeltaType>;
+        /// Compute deltas of all publications, not only of those whose publisher asks for it.
+        delta_publish: bool;
+        /// Keep the latest publication of a channel while it has subscribers with deltas, so that there are deltas
+        /// without history.
+        keep_latest_publication: bool;
+        /// Subscribers may filter publications by their tags (error 107 without this).
+        allow_tags_filter: bool;
         /// Clients may subscribe.
         allow_subscribe_for_client: bool;
         /// Anonymous users are among those who may subscribe.
@@ -132,12 +142,6 @@ section! {
         map_clients_presence_channel_prefix: String;
         /// Presence by user as a map channel.
         map_users_presence_channel_prefix: String;
-        /// Delta compressions that clients may negotiate.
-        allowed_delta_types: Vec<String>;
-        /// Publish deltas.
-        delta_publish: bool;
-        /// Clients may filter publications by tags.
-        allow_tags_filter: bool;
         /// Name of the proxy for subscriptions.
         subscribe_proxy_name: String = "default";
         /// Name of the proxy for publications.

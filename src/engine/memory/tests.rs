@@ -11,7 +11,13 @@ use crate::engine::{Epoch, PresenceStore, Retention, Since};
 struct Log(Mutex<Vec<(u64, Bytes)>>);
 
 impl Receiver for Log {
-    fn handle_publication(&self, _: &str, publication: &Arc<Publication>, _: Option<&Epoch>) {
+    fn handle_publication(
+        &self,
+        _: &str,
+        publication: &Arc<Publication>,
+        _: Option<&Epoch>,
+        _: Previous<'_>,
+    ) {
         self.0.lock().push((publication.offset, publication.data.clone()));
     }
     fn handle_join(&self, _: &str, _: &Arc<ClientInfo>) {}

@@ -239,7 +239,13 @@ struct Place {
 struct Deaf(Arc<Hub>, Arc<AtomicBool>);
 
 impl Receiver for Deaf {
-    fn handle_publication(&self, channel: &str, publication: &Arc<Publication>, epoch: Option<&Epoch>) {
+    fn handle_publication(
+        &self,
+        channel: &str,
+        publication: &Arc<Publication>,
+        epoch: Option<&Epoch>,
+        _: Previous<'_>,
+    ) {
         if !self.1.load(Ordering::Relaxed) {
             self.0.publication(channel, publication, epoch, 0);
         }

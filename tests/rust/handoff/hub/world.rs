@@ -1,6 +1,7 @@
 //! One stream, one channel and their clients.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -202,6 +203,7 @@ fn handle() -> Arc<Handle> {
         transport: TransportKind::Websocket,
         outbox: Arc::new(Outbox::new(None)),
         mailbox: Mailbox::default(),
+        batched: AtomicUsize::default(),
     })
 }
 
