@@ -2,6 +2,7 @@
 
 mod capabilities;
 mod model;
+mod order;
 mod server_side;
 
 use std::sync::Arc;
