@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod hub;
+pub mod limits;
 pub mod node;
 pub mod protocol;
 pub mod server;

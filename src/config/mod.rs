@@ -37,7 +37,8 @@ pub use layers::Sources;
 pub use load::{Loaded, load};
 pub use tree::*;
 pub use types::{
-    ErrorMode, LogLevel, Named, PublicationDataFormat, RecoveryMode, SubscriptionType, Switched, TlsVersion,
+    ErrorMode, LogLevel, Named, PublicationDataFormat, RecoveryMode, RevocationStorage, SubscriptionType,
+    Switched, TlsVersion,
 };
 pub use value::Source;
 
