@@ -327,6 +327,14 @@ impl ChannelRules {
             .ok_or(Denial::NotPermitted(Operation::History))
     }
 
+    /// Whether a channel's namespace exists and admits its name.
+    ///
+    /// # Errors
+    /// The [`Denial`] to answer with.
+    pub fn check_name(&self, channel: &str) -> Result<(), Denial> {
+        self.checked(channel).map(|_| ())
+    }
+
     /// The namespace of a channel whose name is good.
     fn checked(&self, channel: &str) -> Result<&Arc<Namespace>, Denial> {
         let name = self.syntax().parse(channel);

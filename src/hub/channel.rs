@@ -9,11 +9,9 @@
 //! after that puts a new one in its place.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-use parking_lot::Mutex;
 
 use super::Subscriber;
+use super::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
 
 /// A channel with local subscribers.
 pub(super) struct Channel {

@@ -8,6 +8,7 @@ mod channel;
 mod encoded;
 mod handle;
 mod subscriber;
+mod sync;
 
 #[cfg(test)]
 mod tests;

@@ -12,12 +12,11 @@
 //! always comes first.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
 use tidegate_transports::{Frame, Pushed};
 
 use super::encoded::{EncodedPublication, EncodedPush};
+use super::sync::{AtomicUsize, Mutex, Ordering};
 use super::{Delivery, Event, Handle};
 use crate::engine::{Epoch, Position, Publication};
 use crate::protocol::{Disconnect, EncodeError};
@@ -174,6 +173,12 @@ impl Subscriber {
     /// Delivers nothing from now on.
     pub fn stop(&self) {
         self.state.lock().phase = Phase::Lost;
+    }
+
+    /// Whether it was stopped or lost its position: nothing is delivered any more.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(self.state.lock().phase, Phase::Lost)
     }
 
     /// The connection it belongs to.

@@ -2,6 +2,7 @@
 
 pub mod codes;
 mod decode;
+mod emulation;
 mod encode;
 pub mod json;
 mod push;
@@ -9,6 +10,7 @@ mod push;
 use crate::engine::{ClientInfo, Publication};
 pub use codes::{Disconnect, ErrorCode, Unsubscribe};
 pub use decode::{Commands, DecodeError};
+pub use emulation::decode_emulation;
 pub use encode::{EncodeError, encode_reply};
 pub use push::encode_publication;
 

@@ -447,7 +447,7 @@ impl Session {
             return Err(Disconnect::INSUFFICIENT_STATE.into());
         }
         if let Some(info) = token.info.filter(|info| !info.is_empty()) {
-            self.conn_info = info;
+            self.set_conn_info(info);
         }
         self.set_expiry(expire_at, now);
         let body = message::RefreshResult {

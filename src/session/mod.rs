@@ -38,7 +38,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tidegate_transports::{EndCause, InputFault, Pushed};
 
-use crate::hub::Handle;
+use crate::hub::{Event, Handle};
 use crate::protocol::{self, Commands, Disconnect, message};
 use crate::telemetry::{ClientLabel, FrameType};
 pub use call::{Answer, Attach, Call, CallId, Detach};
@@ -92,6 +92,8 @@ pub struct Session {
     /// A command that waits for another one on its channel.
     stalled: Option<Box<message::Command>>,
     pending: Vec<Pending>,
+    /// What the server API asked of a channel while a subscription to it was being made; seldom anything.
+    deferred: Option<Box<VecDeque<Event>>>,
     calls: VecDeque<(CallId, Call)>,
     next_call: u32,
     timers: Timers,
@@ -131,6 +133,7 @@ impl Session {
             incoming: None,
             stalled: None,
             pending: Vec::new(),
+            deferred: None,
             calls: VecDeque::new(),
             next_call: 0,
             timers,
@@ -177,6 +180,7 @@ impl Session {
             return;
         }
         self.resume(pending, answer, now);
+        self.handle_deferred(now);
         self.process(now);
     }
 
@@ -244,6 +248,7 @@ impl Session {
         self.phase = Phase::Closed;
         self.incoming = None;
         self.stalled = None;
+        self.deferred = None;
         let subscriptions = std::mem::take(&mut self.subscriptions);
         for (channel, subscription) in subscriptions.into_entries() {
             self.leave(channel, subscription);
@@ -340,8 +345,11 @@ const MAX_TTL: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Seconds until `expire_at`, as the wire carries them; 0 for a time that is over and for never.
 fn ttl(expire_at: i64, now: Now) -> u32 {
-    let left = expire_at
-        .saturating_sub(now.unix())
-        .clamp(0, MAX_TTL.as_secs() as i64);
-    u32::try_from(left).unwrap_or(0)
+    uncapped_ttl(expire_at, now).min(MAX_TTL.as_secs() as u32)
+}
+
+/// The same without the longest lifetime: a subscribe reply tells all of it (channels-and-auth.md 4.7).
+fn uncapped_ttl(expire_at: i64, now: Now) -> u32 {
+    let left = expire_at.saturating_sub(now.unix()).max(0);
+    u32::try_from(left).unwrap_or(u32::MAX)
 }

@@ -12,6 +12,14 @@ use crate::protocol::{self, Disconnect, ErrorCode, message};
 
 /// `PublishRequest.type` of a regular publication.
 const REGULAR: i32 = 0;
+/// `PublishRequest.type` of a map publication or removal.
+const MAP: i32 = 1;
+/// `SubRefreshRequest.type`: a new token.
+const TOKEN_REFRESH: i32 = 0;
+/// `SubRefreshRequest.type`: keys of a shared poll channel to follow.
+const TRACK: i32 = 1;
+/// `SubRefreshRequest.type`: keys of a shared poll channel to follow no longer.
+const UNTRACK: i32 = 2;
 
 impl Session {
     pub(super) fn publish(
@@ -28,13 +36,10 @@ impl Session {
             subscribed: self.subscriptions.contains(channel),
             data: &request.data,
         };
-        if request.r#type != REGULAR {
-            // There are no map namespaces in this version: nothing can permit this.
-            rules
-                .channels
-                .resolve(channel)
-                .map_err(|_| ErrorCode::UNKNOWN_CHANNEL)?;
-            return Err(ErrorCode::PERMISSION_DENIED.into());
+        match request.r#type {
+            REGULAR => {}
+            MAP => return Err(self.refuse_map_publish(&request)),
+            _ => return Err(ErrorCode::BAD_REQUEST.into()),
         }
         let decision = rules
             .channels
@@ -57,6 +62,18 @@ impl Session {
         };
         self.reply_with(ticket, Some(channel), call);
         Ok(())
+    }
+
+    /// There are no map namespaces in this version, so nothing permits this but an insecure server, which then
+    /// finds no map (channels-and-auth.md 3.7).
+    fn refuse_map_publish(&self, request: &message::PublishRequest) -> Refusal {
+        let rules = self.context.rules.load();
+        match rules.channels.check_name(&request.channel) {
+            Err(denial) => self.deny(&request.channel, denial),
+            Ok(()) if !rules.insecure => ErrorCode::PERMISSION_DENIED.into(),
+            Ok(()) if request.key.is_empty() => ErrorCode::BAD_REQUEST.into(),
+            Ok(()) => ErrorCode::INTERNAL.into(),
+        }
     }
 
     pub(super) fn presence(
@@ -157,10 +174,16 @@ impl Session {
         let Some((channel, subscription)) = self.subscriptions.entry(channel) else {
             return Err(ErrorCode::PERMISSION_DENIED.into());
         };
+        match request.r#type {
+            TOKEN_REFRESH => {}
+            // Keys are tracked in shared poll channels, and there are none in this version.
+            TRACK | UNTRACK => return Err(ErrorCode::PERMISSION_DENIED.into()),
+            _ => return Err(ErrorCode::BAD_REQUEST.into()),
+        }
         if subscription.server_side {
             return Err(Disconnect::BAD_REQUEST.into());
         }
-        if request.r#type != 0 || request.token.is_empty() {
+        if request.token.is_empty() {
             return Err(ErrorCode::BAD_REQUEST.into());
         }
         let channel = channel.clone();

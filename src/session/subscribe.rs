@@ -12,7 +12,7 @@ use super::call::{Answer, Attach, Call, Detach};
 use super::command::{Continuation, Pending, Refusal, Ticket};
 use super::recovery;
 use super::subscription::Subscription;
-use super::{Now, Session, ttl};
+use super::{Now, Session, uncapped_ttl};
 use crate::auth::{SubscribeToken, TokenError, Verification};
 use crate::channels::{
     Namespace, RecoveryMode, Route, Source, SubscribeQuery, SubscriptionExtras, SubscriptionGrant, Wishes,
@@ -476,7 +476,7 @@ impl Session {
         let server_side = attaching.grant.source.is_server_side();
         if attaching.grant.expire_at > 0 && !server_side {
             result.expires = true;
-            result.ttl = ttl(attaching.grant.expire_at, now);
+            result.ttl = uncapped_ttl(attaching.grant.expire_at, now);
         }
         let subscription = Subscription {
             subscriber: attaching.subscriber,

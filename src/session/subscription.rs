@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::Session;
 use super::call::{Call, Detach};
 use crate::engine::ClientInfo;
@@ -28,6 +30,18 @@ pub(super) struct Subscription {
 }
 
 impl Session {
+    /// Replaces what others are told of the connection: from now on, in every channel.
+    pub(super) fn set_conn_info(&mut self, info: Bytes) {
+        for subscription in self.subscriptions.iter_mut() {
+            let told = ClientInfo {
+                conn_info: info.clone(),
+                ..ClientInfo::clone(&subscription.info)
+            };
+            subscription.info = Arc::new(told);
+        }
+        self.conn_info = info;
+    }
+
     /// Releases a subscription that was taken out of the table.
     pub(super) fn leave(&mut self, channel: Arc<str>, subscription: Subscription) {
         let Subscription {

@@ -1,5 +1,7 @@
 //! Transcripts of the session core in virtual time: send this, expect exactly that.
 
+mod model;
+
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -96,7 +98,7 @@ impl Client {
             channel_limit: client.channel_limit,
             concurrency: client.concurrency.max(1),
             history_max_publications: 300,
-            recovery_max_publications: 300,
+            recovery_max_publications: client.recovery_max_publication_limit.unwrap_or(usize::MAX),
             include_server_time: false,
             user_id_header: None,
             rpc_ping: config.rpc.ping.enabled.then(|| config.rpc.ping.method.clone()),
