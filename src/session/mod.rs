@@ -20,6 +20,7 @@ mod call;
 mod command;
 mod connect;
 mod events;
+mod limits;
 mod operations;
 mod recovery;
 mod settings;
@@ -39,12 +40,13 @@ use bytes::Bytes;
 use tidegate_transports::{EndCause, InputFault, Pushed};
 
 use crate::hub::{Event, Handle};
+use crate::limits::ConnectionTokens;
 use crate::protocol::{self, Commands, Disconnect, message};
 use crate::telemetry::{ClientLabel, FrameType};
 pub use call::{Answer, Attach, Call, CallId, Detach};
 use command::Pending;
 pub(crate) use operations::retention;
-pub use settings::{Context, Personal, Rules, Settings};
+pub use settings::{Context, Guards, Personal, Rules, Settings};
 use table::Subscriptions;
 use timers::Timers;
 
@@ -96,6 +98,8 @@ pub struct Session {
     deferred: Option<Box<VecDeque<Event>>>,
     calls: VecDeque<(CallId, Call)>,
     next_call: u32,
+    /// What the limits on commands remember of this connection, if there are any.
+    tokens: Option<Box<ConnectionTokens>>,
     timers: Timers,
     disconnect: Option<Disconnect>,
     /// Under which labels the connection is counted, once it is connected.
@@ -136,6 +140,7 @@ impl Session {
             deferred: None,
             calls: VecDeque::new(),
             next_call: 0,
+            tokens: None,
             timers,
             disconnect: None,
             counted: None,

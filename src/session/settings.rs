@@ -1,13 +1,14 @@
 //! What all sessions of a server share.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use http::HeaderName;
 
 use crate::auth::TokenVerifier;
 use crate::channels::ChannelRules;
+use crate::limits::OperationLimits;
 use crate::telemetry::Metrics;
 
 /// Shared by all sessions.
@@ -16,8 +17,26 @@ pub struct Context {
     pub settings: Settings,
     /// Replaced by a configuration reload.
     pub rules: ArcSwap<Rules>,
+    /// What refuses clients beyond permissions.
+    pub guards: Guards,
     /// Counters.
     pub metrics: Arc<Metrics>,
+}
+
+/// What refuses clients beyond permissions. Fixed at start, unlike what it remembers.
+#[derive(Default)]
+pub struct Guards {
+    /// How often who may do what; `None` without limits.
+    pub limits: Option<OperationLimits>,
+}
+
+impl Guards {
+    /// Forgets what is over.
+    pub fn sweep(&self, now: Instant) {
+        if let Some(limits) = &self.limits {
+            limits.sweep(now);
+        }
+    }
 }
 
 /// Options that a reload replaces as a whole (configuration.md 2.7).

@@ -1,5 +1,6 @@
 //! Transcripts of the session core in virtual time: send this, expect exactly that.
 
+mod limits;
 mod model;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::config::{Config, Sources};
 use crate::engine::memory::MemoryBroker;
 use crate::engine::{Broker, ClientInfo, Epoch, Publication, PublishOptions, Receiver, Retention};
 use crate::hub::{Hub, Mailbox};
+use crate::limits::OperationLimits;
 use crate::telemetry::Metrics;
 
 struct NoKeys;
@@ -110,9 +112,16 @@ impl Client {
                 .map(|namespace| namespace.name.clone())
                 .collect(),
         };
+        let now = Now {
+            instant: Instant::now(),
+            unix_ms: 1_700_000_000_000,
+        };
         let context = Arc::new(Context {
             settings,
             rules: ArcSwap::from_pointee(rules),
+            guards: Guards {
+                limits: OperationLimits::from_config(&client.rate_limit, now.instant),
+            },
             metrics: Arc::new(Metrics::new("test")),
         });
         let handle = Arc::new(Handle {
@@ -122,10 +131,6 @@ impl Client {
             outbox: Arc::new(Outbox::new(Some(1 << 20))),
             mailbox: Mailbox::default(),
         });
-        let now = Now {
-            instant: Instant::now(),
-            unix_ms: 1_700_000_000_000,
-        };
         let session = Session::new(context, handle.clone(), Opening::default(), 0.0, now);
         let hub = Arc::new(Hub::default());
         let broker = MemoryBroker::default();

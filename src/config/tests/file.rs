@@ -298,7 +298,7 @@ fn maps_of_texts() {
 fn unknown_keys() {
     let setup = Setup::new().json(
         r#"{
-            "License": "x", "client": {"Nope": {"deep": 1}, "rate_limit": {}},
+            "License": "x", "client": {"Nope": {"deep": 1}},
             "channel": {"namespaces": [{"name": "aa", "nope": 1}], "patterns": true},
             "a.b.c": 1
         }"#,
@@ -308,7 +308,6 @@ fn unknown_keys() {
         "channel.namespaces.[0].nope",
         "channel.patterns",
         "client.nope",
-        "client.rate_limit",
         "license",
     ];
     let mut warnings = setup.loaded().warnings;

@@ -165,6 +165,10 @@ section! {
         /// Limits that take the place of this one for calls of a method.
         method_overrides: Vec<MethodLimit>;
     }
+    refused {
+        /// The form that `method_overrides` had before: an object by method.
+        method_override: Vec<MethodLimit>;
+    }
 }
 
 section! {

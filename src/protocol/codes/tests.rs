@@ -107,7 +107,13 @@ fn page() -> String {
         };
         line(
             &mut page,
-            &[&code.to_string(), message, yes(temporary), retry, &issued(row.issued)],
+            &[
+                &code.to_string(),
+                message,
+                yes(temporary),
+                retry,
+                &issued(row.issued),
+            ],
         );
     }
     page.push_str(DISCONNECTS);
