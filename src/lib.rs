@@ -11,6 +11,7 @@ pub mod config;
 pub mod delta;
 pub mod engine;
 pub mod hub;
+pub mod limits;
 pub mod node;
 pub mod protocol;
 pub mod server;

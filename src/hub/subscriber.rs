@@ -133,12 +133,20 @@ impl Subscriber {
         self
     }
 
-    /// The same, with pushes that collect before they are queued.
+    /// The same, with pushes that collect before they are queued. Deltas need every publication: with them, the
+    /// latest one does not stand for all.
     #[must_use]
     pub fn batched(self, options: Batching, delays: &Arc<Delays>) -> Arc<Self> {
         Arc::new_cyclic(|me| {
-            let batch = Batch::new(options, delays.clone(), me.clone());
-            self.state.lock().batch = Some(Box::new(batch));
+            let mut state = self.state.lock();
+            let has_delta = state
+                .tailored
+                .as_ref()
+                .is_some_and(|tailored| tailored.has_delta());
+            let latest = options.latest && !has_delta;
+            let batch = Batch::new(Batching { latest, ..options }, delays.clone(), me.clone());
+            state.batch = Some(Box::new(batch));
+            drop(state);
             self
         })
     }

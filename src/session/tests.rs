@@ -1,6 +1,7 @@
 //! Transcripts of the session core in virtual time: send this, expect exactly that.
 
 mod capabilities;
+mod limits;
 mod model;
 mod order;
 mod server_side;
@@ -23,6 +24,7 @@ use crate::config::{Config, Sources};
 use crate::engine::memory::MemoryBroker;
 use crate::engine::{Broker, ClientInfo, Epoch, Previous, Publication, PublishOptions, Receiver, Retention};
 use crate::hub::{Hub, Mailbox};
+use crate::limits::OperationLimits;
 use crate::telemetry::Metrics;
 
 struct NoKeys;
@@ -121,9 +123,16 @@ impl Client {
                 .map(|namespace| namespace.name.clone())
                 .collect(),
         };
+        let now = Now {
+            instant: Instant::now(),
+            unix_ms: 1_700_000_000_000,
+        };
         let context = Arc::new(Context {
             settings,
             rules: ArcSwap::from_pointee(rules),
+            guards: Guards {
+                limits: OperationLimits::from_config(&client.rate_limit, now.instant),
+            },
             metrics: Arc::new(Metrics::new("test")),
             delays: Arc::default(),
         });
@@ -135,10 +144,6 @@ impl Client {
             mailbox: Mailbox::default(),
             batched: AtomicUsize::default(),
         });
-        let now = Now {
-            instant: Instant::now(),
-            unix_ms: 1_700_000_000_000,
-        };
         let session = Session::new(context, handle.clone(), Opening::default(), 0.0, now);
         let hub = Arc::new(Hub::default());
         let broker = MemoryBroker::default();
