@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use super::object::{Object, WrongType, integer, plain_text, raw, timestamp, value};
 use super::token::{ConnectToken, InvalidReason, SubscribeOptions, SubscribeToken, TokenError};
 use super::verifier::Purpose;
-use crate::channels::Overrides;
+use crate::channels::{Capabilities, Capability, Operations, Overrides};
 use crate::protocol::message::FilterNode;
 use crate::tags::Filter;
 
@@ -36,6 +36,8 @@ pub(super) struct Claims {
     channels: Vec<String>,
     subs: Vec<(String, RawOptions)>,
     meta: Option<Bytes>,
+    capabilities: Option<Box<Capabilities>>,
+    allow: Operations,
     /// Of the token itself.
     options: RawOptions,
 }
@@ -84,6 +86,8 @@ impl Claims {
             ("channels", Purpose::Connection) => self.channels = value(json)?.unwrap_or_default(),
             ("subs", Purpose::Connection) => self.subs = subs(json)?,
             ("meta", Purpose::Connection) => self.meta = raw(json),
+            ("caps", Purpose::Connection) => self.capabilities = capabilities(json)?,
+            ("allow", Purpose::Subscription) => self.allow = operations(json)?,
             ("info", _) => self.options.info = raw(json),
             ("b64info", _) => self.options.b64info = value(json)?,
             ("client", Purpose::Subscription) => self.client = value(json)?.unwrap_or_default(),
@@ -136,6 +140,7 @@ impl Claims {
             info,
             meta: self.meta,
             subs,
+            capabilities: self.capabilities,
             issued_at: self.issued_at,
             token_id: self.token_id,
         })
@@ -162,6 +167,7 @@ impl Claims {
             data,
             overrides,
             server_filter,
+            allow: self.allow,
             issued_at: self.issued_at,
             token_id: self.token_id,
         })
@@ -234,6 +240,34 @@ fn sub_options(json: &RawValue) -> Result<RawOptions, WrongType> {
         }
     }
     Ok(options)
+}
+
+/// Reads `caps`. Types are as strict as those of every claim; what they say may be for another version and then
+/// grants nothing (channels-and-auth.md 7.1).
+fn capabilities(json: &RawValue) -> Result<Option<Box<Capabilities>>, WrongType> {
+    let list: Vec<&RawValue> = serde_json::from_str(json.get())
+        .map(Option::unwrap_or_default)
+        .map_err(|_| WrongType)?;
+    let list = list.into_iter().map(capability).collect::<Result<Vec<_>, _>>()?;
+    Ok(Capabilities::new(list.into_iter().flatten()).map(Box::new))
+}
+
+fn capability(json: &RawValue) -> Result<Option<Capability>, WrongType> {
+    let (mut channels, mut kind, mut allow) = (Vec::new(), String::new(), Operations::default());
+    for (name, json) in Object::nested(json)?.into_folded() {
+        match name.as_str() {
+            "channels" => channels = value(json)?.unwrap_or_default(),
+            "match" => kind = value(json)?.unwrap_or_default(),
+            "allow" => allow = operations(json)?,
+            _ => {}
+        }
+    }
+    Ok(Capability::new(channels, &kind, allow))
+}
+
+fn operations(json: &RawValue) -> Result<Operations, WrongType> {
+    let names: Vec<String> = value(json)?.unwrap_or_default();
+    Ok(Operations::from_names(names.iter().map(String::as_str)))
 }
 
 fn overrides(json: &RawValue) -> Result<Overrides, WrongType> {

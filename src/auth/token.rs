@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::channels::Overrides;
+use crate::channels::{Capabilities, Operations, Overrides};
 use crate::tags::{Filter, InvalidFilter};
 
 /// The grant of a connection token (channels-and-auth.md 4.4).
@@ -24,6 +24,8 @@ pub struct ConnectToken {
     /// Server-side subscriptions by channel: from the claim `subs`, or without any there from `channels`. No
     /// name is empty; whether its namespace exists has not been looked at.
     pub subs: BTreeMap<String, SubscribeOptions>,
+    /// What the connection may do beside what namespaces allow.
+    pub capabilities: Option<Box<Capabilities>>,
     /// When the token was issued (`iat`), in Unix seconds.
     pub issued_at: Option<i64>,
     /// The token's identifier (`jti`).
@@ -62,6 +64,8 @@ pub struct SubscribeToken {
     pub overrides: Overrides,
     /// Which publications the subscriber may get at all.
     pub server_filter: Option<Arc<Filter>>,
+    /// What the subscriber may do in the channel beside what its namespace allows.
+    pub allow: Operations,
     /// When the token was issued (`iat`), in Unix seconds.
     pub issued_at: Option<i64>,
     /// The token's identifier (`jti`).

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::options::Namespace;
+use super::capability::Operations;
+use super::options::{Access, Namespace};
+use super::permission::Operation;
 use crate::config::RecoveryMode;
 use crate::tags::Filter;
 
@@ -33,6 +35,8 @@ pub enum Source {
     Personal = 9,
     /// Server API.
     ServerApi = 10,
+    /// A capability of the connection.
+    ConnectionCapability = 11,
     /// First message of the subscribe stream proxy.
     StreamProxy = 13,
 }
@@ -58,6 +62,7 @@ impl Source {
             | Self::UserLimited
             | Self::ClientAllowed
             | Self::Insecure
+            | Self::ConnectionCapability
             | Self::StreamProxy => false,
         }
     }
@@ -66,7 +71,11 @@ impl Source {
     fn honours_wishes(self) -> bool {
         matches!(
             self,
-            Self::SubscriptionToken | Self::UserLimited | Self::ClientAllowed | Self::Insecure
+            Self::SubscriptionToken
+                | Self::UserLimited
+                | Self::ClientAllowed
+                | Self::Insecure
+                | Self::ConnectionCapability
         )
     }
 }
@@ -96,6 +105,17 @@ pub struct Wishes {
     pub recoverable: bool,
     /// `join_leave`
     pub join_leave: bool,
+    /// What capabilities of the connection add to the permissions that wishes depend on:
+    /// [`ChannelRules::readable`](super::ChannelRules::readable).
+    pub capable: Operations,
+}
+
+impl Wishes {
+    /// Whether there is one.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.positioned || self.recoverable || self.join_leave
+    }
 }
 
 /// What the granting side adds to a subscription.
@@ -109,6 +129,8 @@ pub struct SubscriptionExtras {
     pub data: Option<Bytes>,
     /// Replaced namespace options.
     pub overrides: Overrides,
+    /// What the subscriber may do in the channel beside what the namespace allows.
+    pub allow: Operations,
     /// `cache_recover` of the connect proxy: recover the latest publication without a request of the client,
     /// if the namespace recovers in cache mode.
     pub cache_recover: bool,
@@ -143,6 +165,8 @@ pub struct SubscriptionGrant {
     pub tags_filter: bool,
     /// Which publications the subscriber may get at all.
     pub server_filter: Option<Arc<Filter>>,
+    /// What the subscriber may do in the channel beside what the namespace allows.
+    pub allow: Operations,
     /// When the subscription expires, in Unix seconds; 0 means never.
     pub expire_at: i64,
     /// Channel info of the subscriber.
@@ -168,8 +192,11 @@ impl SubscriptionGrant {
         } else {
             Wishes::default()
         };
-        let reads_history = insecure || namespace.history_access.admits(user, true);
-        let sees_presence = insecure || namespace.presence_access.admits(user, true);
+        let allowed = extras.allow.union(wishes.capable);
+        let may =
+            |operation, access: Access| insecure || access.admits(user, true) || allowed.contains(operation);
+        let reads_history = may(Operation::History, namespace.history_access);
+        let sees_presence = may(Operation::Presence, namespace.presence_access);
 
         let wished_push = wishes.join_leave && namespace.join_leave && sees_presence;
         let wished_position = wishes.positioned && (namespace.allow_positioning || reads_history);
@@ -203,6 +230,7 @@ impl SubscriptionGrant {
             keep_latest: namespace.keep_latest_publication,
             tags_filter: is_tuned && namespace.allow_tags_filter,
             server_filter: extras.server_filter,
+            allow: extras.allow,
             expire_at: extras.expire_at,
             info: extras.info,
             data: extras.data,

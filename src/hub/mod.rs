@@ -11,6 +11,7 @@ mod encoded;
 mod handle;
 mod numbers;
 mod subscriber;
+mod sync;
 mod tailored;
 
 #[cfg(test)]
@@ -83,11 +84,11 @@ impl Hub {
         let Some(open) = self.channel(channel) else {
             return false;
         };
-        if open.leave(subscriber) != Left::Last {
+        let Left::Last(number) = open.leave(subscriber) else {
             return false;
-        }
-        if open.number() != 0 {
-            self.numbers.give_back(open.number());
+        };
+        if let Some(number) = number {
+            self.numbers.give_back(number);
         }
         let mut shard = self.shard(channel).write();
         // Whoever joined since has put another channel in its place.
@@ -202,7 +203,8 @@ impl Hub {
 }
 
 impl Delivery {
-    fn count(&mut self, transport: TransportKind, bytes: usize) {
+    /// Counts a frame that was queued.
+    pub fn count(&mut self, transport: TransportKind, bytes: usize) {
         let transport = transport as usize;
         if let (Some(frames), Some(total)) = (self.frames.get_mut(transport), self.bytes.get_mut(transport)) {
             *frames += 1;

@@ -12,13 +12,12 @@
 //! always comes first.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
 use tidegate_transports::{Delays, Due, Frame, Pushed};
 
 use super::batch::{Batch, Kind};
 use super::encoded::{EncodedPublication, EncodedPush};
+use super::sync::{AtomicUsize, Mutex, Ordering};
 use super::tailored::{Form, Tailored, Tailoring};
 use super::{Delivery, Event, Handle};
 use crate::channels::Batching;
@@ -61,8 +60,6 @@ pub struct Subscriber {
     push_join_leave: bool,
     /// Wants its channel's number in place of the name.
     compacts: bool,
-    /// That number, once it has joined; 0 if there is none.
-    number: AtomicU32,
     keeps_latest: bool,
     slot: AtomicUsize,
     state: Mutex<State>,
@@ -72,12 +69,14 @@ pub struct Subscriber {
 struct State {
     phase: Phase,
     position: Option<Position>,
+    /// The number of the channel, once it has joined and if pushes carry it; else 0.
+    number: u32,
     /// When the position was last known to be right, Unix milliseconds.
     checked_ms: i64,
-    /// Where pushes collect, if they do.
-    batch: Option<Box<Batch>>,
     /// Filters and deltas, for those that have them.
     tailored: Option<Box<Tailored>>,
+    /// Where pushes collect, if they do.
+    batch: Option<Box<Batch>>,
 }
 
 #[derive(Debug)]
@@ -111,16 +110,16 @@ impl Subscriber {
         let state = State {
             phase: Phase::Held(Vec::new()),
             position: None,
+            number: 0,
             checked_ms: 0,
-            batch: None,
             tailored: None,
+            batch: None,
         };
         Self {
             handle,
             tracking,
             push_join_leave,
             compacts: false,
-            number: AtomicU32::new(0),
             keeps_latest: false,
             slot: AtomicUsize::new(0),
             state: Mutex::new(state),
@@ -134,21 +133,11 @@ impl Subscriber {
         self
     }
 
-    /// The same, with pushes that collect before they are queued.
-    #[must_use]
-    pub fn batched(mut self, options: Batching, delays: &Arc<Delays>) -> Arc<Self> {
-        Arc::new_cyclic(|me| {
-            let batch = Batch::new(options, delays.clone(), me.clone());
-            self.state.get_mut().batch = Some(Box::new(batch));
-            self
-        })
-    }
-
     /// The same, with filters or deltas.
     #[must_use]
     pub fn tailored(mut self, tailoring: Tailoring) -> Self {
         self.keeps_latest = tailoring.delta && tailoring.keep_latest;
-        self.state.get_mut().tailored = tailoring.tailored();
+        self.state.lock().tailored = tailoring.tailored();
         self
     }
 
@@ -168,6 +157,16 @@ impl Subscriber {
             .tailored
             .as_ref()
             .is_none_or(|tailored| tailored.wants(publication))
+    }
+
+    /// The same subscriber, with pushes that collect before they are queued.
+    #[must_use]
+    pub fn batched(self, options: Batching, delays: &Arc<Delays>) -> Arc<Self> {
+        Arc::new_cyclic(|me| {
+            let batch = Batch::new(options, delays.clone(), me.clone());
+            self.state.lock().batch = Some(Box::new(batch));
+            self
+        })
     }
 
     /// Merges `recovered` (which ends at `top`) with the publications held since the subscriber joined the hub.
@@ -258,6 +257,12 @@ impl Subscriber {
         self.end(&mut self.state.lock());
     }
 
+    /// Whether it was stopped or lost its position: nothing is delivered any more.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(self.state.lock().phase, Phase::Lost)
+    }
+
     /// The connection it belongs to.
     #[must_use]
     pub fn handle(&self) -> &Arc<Handle> {
@@ -293,16 +298,16 @@ impl Subscriber {
     /// The number by which pushes name the channel; 0 if they carry its name. Known once it has joined.
     #[must_use]
     pub fn number(&self) -> u32 {
-        self.number.load(Ordering::Relaxed)
+        self.state.lock().number
     }
 
     pub(super) fn compacts(&self) -> bool {
         self.compacts
     }
 
-    /// Written under the channel's lock, before there is a push.
-    pub(super) fn set_number(&self, number: u32) {
-        self.number.store(number, Ordering::Relaxed);
+    /// Called before there is a push.
+    pub(super) fn set_number(&self, number: Option<u32>) {
+        self.state.lock().number = number.unwrap_or(0);
     }
 
     /// Whether its channel is to keep what it broadcast last.
@@ -346,7 +351,7 @@ impl Subscriber {
         if matches!(state.phase, Phase::Lost) {
             return;
         }
-        let frame = match encoded.get(self.handle.encoding, self.number()) {
+        let frame = match encoded.get(self.handle.encoding, state.number) {
             Ok(frame) => frame.clone(),
             Err(error) => return self.refuse(&error),
         };
@@ -391,14 +396,22 @@ impl Subscriber {
             position.offset = publication.offset;
             state.checked_ms = now_ms;
         }
-        let form = match &mut state.tailored {
+        let State {
+            tailored,
+            batch,
+            number,
+            ..
+        } = &mut *state;
+        let form = match tailored {
             None => Form::Plain,
             Some(tailored) if tailored.wants(publication) => {
-                tailored.send(publication, epoch, encoded.base.as_ref())
+                // What a batch may drop is the base of nothing.
+                let is_sent = batch.as_ref().is_none_or(|batch| !batch.drops_publications());
+                tailored.send(publication, epoch, encoded.base.as_ref().filter(|_| is_sent))
             }
             Some(_) => return,
         };
-        match encoded.get(self.handle.encoding, form, self.number()) {
+        match encoded.get(self.handle.encoding, form, *number) {
             Ok(frame) => self.send(state, Kind::Publication, frame.clone(), delivery),
             Err(error) => self.refuse(&error),
         }

@@ -31,6 +31,8 @@ struct Driver {
     member: Member,
     user_limit: Option<usize>,
     performing: Vec<(CallId, Performing)>,
+    /// The session has closed and the registry was told.
+    withdrawn: bool,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -49,6 +51,7 @@ impl Connection {
             member,
             user_limit,
             performing: Vec::new(),
+            withdrawn: false,
             timer: None,
         };
         Self {
@@ -150,8 +153,12 @@ impl Driver {
             progress |= self.poll_calls(cx);
             progress |= self.poll_timer(cx);
             if !progress {
-                return;
+                break;
             }
+        }
+        // Not only when the transport has ended: a client may take seconds over the closing handshake.
+        if self.session.disconnect().is_some() && !std::mem::replace(&mut self.withdrawn, true) {
+            self.node.registry.withdraw(self.key, self.session.user());
         }
     }
 

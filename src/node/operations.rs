@@ -66,8 +66,7 @@ impl Operations for Node {
             info: Some(request.info).filter(|info| !info.is_empty()),
             data: Some(request.data).filter(|data| !data.is_empty()),
             overrides: request.r#override.map(overrides).unwrap_or_default(),
-            cache_recover: false,
-            server_filter: None,
+            ..SubscriptionExtras::default()
         };
         let grant = rules.channels.grant(
             namespace,
@@ -110,10 +109,16 @@ impl Operations for Node {
     }
 
     async fn disconnect(&self, request: DisconnectRequest) -> Result<(), ApiError> {
-        let disconnect = request.disconnect.map_or(Disconnect::FORCE, |asked| Disconnect {
-            code: asked.code,
-            reason: asked.reason.into(),
-        });
+        let mut disconnect = Disconnect::FORCE;
+        if let Some(asked) = request.disconnect {
+            // Clients need both (protocol.md 6).
+            if asked.code != 0 {
+                disconnect.code = asked.code;
+            }
+            if !asked.reason.is_empty() {
+                disconnect.reason = asked.reason.into();
+            }
+        }
         for member in self.members(&request.user, &request.client, &request.session) {
             if !request.whitelist.contains(&member.handle.client) {
                 member.handle.mailbox.post(Event::Disconnect(disconnect.clone()));

@@ -32,6 +32,24 @@ pub(super) struct Member {
     pub(super) session: Arc<str>,
 }
 
+impl State {
+    fn withdraw(&mut self, key: ConnectionKey, user: &str) {
+        let Some(members) = self.users.get_mut(user) else {
+            return;
+        };
+        let removed = members.remove(&key).is_some();
+        if members.is_empty() {
+            self.users.remove(user);
+            if self.users.len() < self.users.capacity() / 4 {
+                self.users.shrink_to_fit();
+            }
+        } else if members.len() < members.capacity() / 4 {
+            members.shrink_to_fit();
+        }
+        self.authenticated -= usize::from(removed);
+    }
+}
+
 impl Registry {
     pub(super) fn open(&self, key: ConnectionKey, handle: Arc<Handle>) {
         self.state.lock().open.insert(key, handle);
@@ -55,17 +73,15 @@ impl Registry {
         true
     }
 
+    /// The session has closed: it counts for nothing any more, although its transport may still be saying goodbye.
+    pub(super) fn withdraw(&self, key: ConnectionKey, user: &str) {
+        self.state.lock().withdraw(key, user);
+    }
+
+    /// The transport is gone too.
     pub(super) fn close(&self, key: ConnectionKey, user: &str) {
         let mut state = self.state.lock();
-        if let Some(members) = state.users.get_mut(user) {
-            let removed = members.remove(&key).is_some();
-            if members.is_empty() {
-                state.users.remove(user);
-            } else if members.len() < members.capacity() / 4 {
-                members.shrink_to_fit();
-            }
-            state.authenticated -= usize::from(removed);
-        }
+        state.withdraw(key, user);
         state.open.remove(&key);
         if state.open.len() < state.open.capacity() / 4 {
             state.open.shrink_to_fit();

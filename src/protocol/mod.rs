@@ -3,6 +3,7 @@
 pub mod codes;
 mod decode;
 mod delta;
+mod emulation;
 mod encode;
 pub mod json;
 mod push;
@@ -11,6 +12,7 @@ use crate::engine::{ClientInfo, Publication};
 pub use codes::{Disconnect, ErrorCode, Unsubscribe};
 pub use decode::{Commands, DecodeError};
 pub use delta::{Patch, delta_messages, encode_delta};
+pub use emulation::decode_emulation;
 pub use encode::{EncodeError, encode_reply};
 pub use push::{Address, encode_publication};
 

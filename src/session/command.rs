@@ -84,9 +84,13 @@ impl Session {
                 },
             };
             if self.must_wait(&command) {
+                let waits = command.unsubscribe.is_some()
+                    && channel_of(&command).is_some_and(|channel| self.is_subscribing(channel));
+                self.set_unsubscribe_wait(waits, now);
                 self.stalled = Some(Box::new(command));
                 return;
             }
+            self.set_unsubscribe_wait(false, now);
             self.start(command, now);
         }
     }
@@ -129,6 +133,13 @@ impl Session {
             Continuation::PositionCheck(_) => false,
             Continuation::Connect(_) => true,
             _ => channel.is_some() && pending.channel.as_deref() == channel,
+        })
+    }
+
+    /// Whether a subscription to the channel is being made, by the client or by the server API.
+    pub(super) fn is_subscribing(&self, channel: &str) -> bool {
+        self.pending.iter().any(|pending| {
+            matches!(pending.then, Continuation::Subscribe(_)) && pending.channel.as_deref() == Some(channel)
         })
     }
 

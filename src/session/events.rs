@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::subscription::Subscription;
 use super::{Now, Phase, Session, push_reply, ttl};
 use crate::hub::Event;
 use crate::protocol::{Disconnect, message};
@@ -13,9 +14,16 @@ impl Session {
         if self.phase == Phase::Closed {
             return;
         }
+        let Some(event) = self.defer(event) else { return };
         match event {
             Event::Disconnect(disconnect) => self.close(disconnect),
-            Event::InsufficientState(channel) => self.lose_position(&channel),
+            Event::InsufficientState(channel) => {
+                // The finding may be about a subscription that the client has left and made anew since.
+                let is_lost = |subscription: &Subscription| subscription.subscriber.is_lost();
+                if self.subscriptions.get(&channel).is_some_and(is_lost) {
+                    self.lose_position(&channel);
+                }
+            }
             Event::Subscribe {
                 channel,
                 grant,
@@ -52,12 +60,35 @@ impl Session {
         }
     }
 
+    /// Keeps what concerns a channel to which a subscription is being made: it takes effect after that, as an
+    /// unsubscribe of the client does (protocol.md 3.1). Gives everything else back.
+    fn defer(&mut self, event: Event) -> Option<Event> {
+        let waits = match &event {
+            Event::Subscribe { channel, .. } | Event::Unsubscribe { channel, .. } => {
+                self.is_subscribing(channel)
+            }
+            _ => false,
+        };
+        if !waits {
+            return Some(event);
+        }
+        self.deferred.get_or_insert_default().push_back(event);
+        None
+    }
+
+    /// Acts on what was kept by [`defer`](Self::defer), in order; what must wait longer is kept again.
+    pub(super) fn handle_deferred(&mut self, now: Now) {
+        for event in self.deferred.take().into_iter().flat_map(|events| *events) {
+            self.handle_event(event, now);
+        }
+    }
+
     fn refresh_by_api(&mut self, expire_at: i64, info: bytes::Bytes, now: Now) {
         if expire_at > 0 && expire_at <= now.unix() {
             return self.close(Disconnect::EXPIRED);
         }
         if expire_at > 0 && !info.is_empty() {
-            self.conn_info = info;
+            self.set_conn_info(info);
         }
         self.set_expiry(expire_at, now);
         let body = message::Refresh {

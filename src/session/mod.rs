@@ -17,6 +17,7 @@
 //! be under way, but never two on the same channel, so a client's burst on a channel takes effect as sent.
 
 mod call;
+mod capabilities;
 mod command;
 mod connect;
 mod events;
@@ -33,12 +34,13 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tidegate_transports::{EndCause, InputFault, Pushed};
 
-use crate::hub::Handle;
+use crate::channels::Capabilities;
+use crate::hub::{Event, Handle};
 use crate::protocol::{self, Commands, Disconnect, message};
 use crate::telemetry::{ClientLabel, FrameType};
 pub use call::{Answer, Attach, Call, CallId, Detach};
@@ -86,12 +88,16 @@ pub struct Session {
     jitter: f64,
     user: String,
     conn_info: Bytes,
+    /// Boxed: few have some.
+    capabilities: Option<Box<Capabilities>>,
     subscriptions: Subscriptions,
     /// The frame being read.
     incoming: Option<Commands>,
     /// A command that waits for another one on its channel.
     stalled: Option<Box<message::Command>>,
     pending: Vec<Pending>,
+    /// What the server API asked of a channel while a subscription to it was being made; seldom anything.
+    deferred: Option<Box<VecDeque<Event>>>,
     calls: VecDeque<(CallId, Call)>,
     next_call: u32,
     timers: Timers,
@@ -127,10 +133,12 @@ impl Session {
             jitter,
             user: String::new(),
             conn_info: Bytes::new(),
+            capabilities: None,
             subscriptions: Subscriptions::default(),
             incoming: None,
             stalled: None,
             pending: Vec::new(),
+            deferred: None,
             calls: VecDeque::new(),
             next_call: 0,
             timers,
@@ -177,6 +185,7 @@ impl Session {
             return;
         }
         self.resume(pending, answer, now);
+        self.handle_deferred(now);
         self.process(now);
     }
 
@@ -244,6 +253,7 @@ impl Session {
         self.phase = Phase::Closed;
         self.incoming = None;
         self.stalled = None;
+        self.deferred = None;
         let subscriptions = std::mem::take(&mut self.subscriptions);
         for (channel, subscription) in subscriptions.into_entries() {
             self.leave(channel, subscription);
@@ -342,13 +352,17 @@ fn push_reply(push: message::Push) -> message::Reply {
     }
 }
 
-/// The longest lifetime a client is told (channels-and-auth.md 4.5).
-const MAX_TTL: Duration = Duration::from_secs(365 * 24 * 3600);
+/// The longest lifetime of a connection, and of a refreshed subscription, that a client is told
+/// (channels-and-auth.md 4.5, 4.7).
+const MAX_TTL: u32 = 365 * 24 * 3600;
 
 /// Seconds until `expire_at`, as the wire carries them; 0 for a time that is over and for never.
+fn remaining(expire_at: i64, now: Now) -> u32 {
+    let left = expire_at.saturating_sub(now.unix()).max(0);
+    u32::try_from(left).unwrap_or(u32::MAX)
+}
+
+/// The same, as far as clients are told it.
 fn ttl(expire_at: i64, now: Now) -> u32 {
-    let left = expire_at
-        .saturating_sub(now.unix())
-        .clamp(0, MAX_TTL.as_secs() as i64);
-    u32::try_from(left).unwrap_or(0)
+    remaining(expire_at, now).min(MAX_TTL)
 }

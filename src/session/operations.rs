@@ -6,12 +6,20 @@ use super::call::{Answer, Call};
 use super::command::{Continuation, Pending, Refusal, Ticket};
 use super::{Now, Session, ttl};
 use crate::auth::{SubscribeToken, TokenError, Verification};
-use crate::channels::{Denial, Namespace, PublishDecision, PublishQuery, ReadQuery};
+use crate::channels::{Denial, Namespace, Operations, PublishDecision, PublishQuery, ReadQuery};
 use crate::engine::{ClientInfo, EngineError, HistoryQuery, PublishOptions, Retention, Since};
 use crate::protocol::{self, Disconnect, ErrorCode, message};
 
 /// `PublishRequest.type` of a regular publication.
 const REGULAR: i32 = 0;
+/// `PublishRequest.type` of a map publication or removal.
+const MAP: i32 = 1;
+/// `SubRefreshRequest.type`: a new token.
+const TOKEN_REFRESH: i32 = 0;
+/// `SubRefreshRequest.type`: keys of a shared poll channel to follow.
+const TRACK: i32 = 1;
+/// `SubRefreshRequest.type`: keys of a shared poll channel to follow no longer.
+const UNTRACK: i32 = 2;
 
 impl Session {
     pub(super) fn publish(
@@ -25,16 +33,14 @@ impl Session {
         let query = PublishQuery {
             channel,
             user: &self.user,
-            subscribed: self.subscriptions.contains(channel),
+            subscription: self.allowed_in(channel),
+            capabilities: self.capabilities.as_deref(),
             data: &request.data,
         };
-        if request.r#type != REGULAR {
-            // There are no map namespaces in this version: nothing can permit this.
-            rules
-                .channels
-                .resolve(channel)
-                .map_err(|_| ErrorCode::UNKNOWN_CHANNEL)?;
-            return Err(ErrorCode::PERMISSION_DENIED.into());
+        match request.r#type {
+            REGULAR => {}
+            MAP => return Err(self.refuse_map_publish(&request)),
+            _ => return Err(ErrorCode::BAD_REQUEST.into()),
         }
         let decision = rules
             .channels
@@ -58,6 +64,18 @@ impl Session {
         };
         self.reply_with(ticket, Some(channel), call);
         Ok(())
+    }
+
+    /// There are no map namespaces in this version, so nothing permits this but an insecure server, which then
+    /// finds no map (channels-and-auth.md 3.7).
+    fn refuse_map_publish(&self, request: &message::PublishRequest) -> Refusal {
+        let rules = self.context.rules.load();
+        match rules.channels.check_name(&request.channel) {
+            Err(denial) => self.deny(&request.channel, denial),
+            Ok(()) if !rules.insecure => ErrorCode::PERMISSION_DENIED.into(),
+            Ok(()) if request.key.is_empty() => ErrorCode::BAD_REQUEST.into(),
+            Ok(()) => ErrorCode::INTERNAL.into(),
+        }
     }
 
     pub(super) fn presence(
@@ -158,10 +176,16 @@ impl Session {
         let Some((channel, subscription)) = self.subscriptions.entry(channel) else {
             return Err(ErrorCode::PERMISSION_DENIED.into());
         };
-        if subscription.server_side {
+        match request.r#type {
+            TOKEN_REFRESH => {}
+            // Keys are tracked in shared poll channels, and there are none in this version.
+            TRACK | UNTRACK => return Err(ErrorCode::PERMISSION_DENIED.into()),
+            _ => return Err(ErrorCode::BAD_REQUEST.into()),
+        }
+        if subscription.source.is_server_side() {
             return Err(Disconnect::BAD_REQUEST.into());
         }
-        if request.r#type != 0 || request.token.is_empty() {
+        if request.token.is_empty() {
             return Err(ErrorCode::BAD_REQUEST.into());
         }
         let channel = channel.clone();
@@ -235,6 +259,7 @@ impl Session {
         };
         subscription.expire_at = token.expire_at;
         subscription.subscriber.set_server_filter(token.server_filter);
+        subscription.allow = token.allow;
         let mut info = ClientInfo::clone(&subscription.info);
         info.chan_info = token.info.unwrap_or_default();
         subscription.info = Arc::new(info);
@@ -333,8 +358,16 @@ impl Session {
         ReadQuery {
             channel,
             user: &self.user,
-            subscribed: self.subscriptions.contains(channel),
+            subscription: self.allowed_in(channel),
+            capabilities: self.capabilities.as_deref(),
         }
+    }
+
+    /// What the subscription to a channel allows beside the namespace; `None` without one.
+    fn allowed_in(&self, channel: &str) -> Option<Operations> {
+        self.subscriptions
+            .get(channel)
+            .map(|subscription| subscription.allow)
     }
 
     /// The client as publisher: with its channel info if it is subscribed.

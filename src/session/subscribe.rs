@@ -12,11 +12,10 @@ use super::call::{Answer, Attach, Call, Detach};
 use super::command::{Continuation, Pending, Refusal, Ticket};
 use super::recovery;
 use super::subscription::Subscription;
-use super::{Now, Session, ttl};
+use super::{Now, Session, remaining};
 use crate::auth::{SubscribeToken, TokenError, Verification};
 use crate::channels::{
-    Batching, Namespace, RecoveryMode, Route, Source, SubscribeQuery, SubscriptionExtras, SubscriptionGrant,
-    Wishes,
+    Namespace, RecoveryMode, Route, Source, SubscribeQuery, SubscriptionExtras, SubscriptionGrant, Wishes,
 };
 use crate::engine::{ClientInfo, History, HistoryQuery, Position, Since};
 use crate::hub::{Subscriber, Tailoring, Tracking};
@@ -168,6 +167,7 @@ impl Session {
             user: &self.user,
             has_token: !request.token.is_empty(),
             subscription_type: request.r#type,
+            capabilities: self.capabilities.as_deref(),
         };
         let decision = rules
             .channels
@@ -258,6 +258,7 @@ impl Session {
             info: token.info,
             data: token.data,
             overrides: token.overrides,
+            allow: token.allow,
             cache_recover: false,
             server_filter: token.server_filter,
         };
@@ -281,12 +282,17 @@ impl Session {
         extras: SubscriptionExtras,
         now: Now,
     ) -> Result<(), Refusal> {
-        let wishes = Wishes {
+        let rules = self.context.rules.load();
+        let mut wishes = Wishes {
             positioned: request.positioned,
             recoverable: request.recoverable,
             join_leave: request.join_leave,
+            ..Wishes::default()
         };
-        let rules = self.context.rules.load();
+        if wishes.any() {
+            let capabilities = self.capabilities.as_deref();
+            wishes.capable = rules.channels.readable(&request.channel, capabilities);
+        }
         let grant = rules
             .channels
             .grant(namespace, source, &self.user, wishes, extras);
@@ -378,6 +384,10 @@ impl Session {
         };
         let history = attached(answer)?.pop().flatten();
         let channel = attaching.channel.clone();
+        if !self.is_covered(attaching.grant.source, &channel) {
+            self.release_attached(vec![attaching]);
+            return Err(ErrorCode::PERMISSION_DENIED.into());
+        }
         let reject_unrecovered = subscribing.request.flag & REJECT_UNRECOVERED != 0;
         let result = self.establish(attaching, history, reject_unrecovered, now)?;
         match subscribing.ticket {
@@ -435,11 +445,7 @@ impl Session {
         }
         let subscriber = match namespace.batching {
             None => Arc::new(subscriber),
-            Some(batching) => {
-                // A patch is from the publication before: none may be left out.
-                let latest = batching.latest && !has_delta;
-                subscriber.batched(Batching { latest, ..batching }, &self.context.delays)
-            }
+            Some(batching) => subscriber.batched(batching, &self.context.delays),
         };
         Attaching {
             channel,
@@ -556,18 +562,18 @@ impl Session {
                     .collect(),
             };
         }
-        let server_side = attaching.grant.source.is_server_side();
-        if attaching.grant.expire_at > 0 && !server_side {
+        if attaching.grant.expire_at > 0 && !attaching.grant.source.is_server_side() {
             result.expires = true;
-            result.ttl = ttl(attaching.grant.expire_at, now);
+            // Not capped, other than a connection's.
+            result.ttl = remaining(attaching.grant.expire_at, now);
         }
         let subscription = Subscription {
             subscriber: attaching.subscriber,
             info: attaching.info,
             presence: attaching.grant.presence,
             join_leave: attaching.grant.join_leave,
-            server_side,
-            from_token: attaching.grant.source == Source::ConnectionToken,
+            source: attaching.grant.source,
+            allow: attaching.grant.allow,
             expire_at: attaching.grant.expire_at,
             meta_ttl: attaching.meta_ttl,
         };

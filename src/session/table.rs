@@ -70,6 +70,10 @@ impl Subscriptions {
             .map(|(channel, subscription)| (channel, subscription))
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Subscription> {
+        self.entries.iter_mut().map(|(_, subscription)| subscription)
+    }
+
     pub(super) fn into_entries(self) -> Vec<(Arc<str>, Subscription)> {
         self.entries
     }

@@ -1,5 +1,8 @@
 //! Transcripts of the session core in virtual time: send this, expect exactly that.
 
+mod capabilities;
+mod model;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::task::{Context as TaskContext, Poll, Waker};
@@ -104,7 +107,7 @@ impl Client {
             concurrency: client.concurrency.max(1),
             reply_without_queue: client.reply_without_queue,
             history_max_publications: 300,
-            recovery_max_publications: 300,
+            recovery_max_publications: client.recovery_max_publication_limit.unwrap_or(usize::MAX),
             include_server_time: false,
             user_id_header: None,
             rpc_ping: config.rpc.ping.enabled.then(|| config.rpc.ping.method.clone()),

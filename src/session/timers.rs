@@ -12,6 +12,9 @@ use crate::telemetry::FrameType;
 /// How long a WebSocket that got an error reply to its connect may stay to close by itself.
 const UNUSABLE_WAIT: Duration = Duration::from_secs(5);
 
+/// How long an unsubscribe waits for the subscribe before it (protocol.md 3.1).
+const UNSUBSCRIBE_WAIT: Duration = Duration::from_secs(5);
+
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     /// No successful connect: 3502.
@@ -24,6 +27,8 @@ pub(super) struct Timers {
     pong: Option<Instant>,
     /// When the unanswered ping was sent.
     pinged: Option<Instant>,
+    /// An unsubscribe has waited too long for the subscribe before it: 3004.
+    unsubscribe: Option<Instant>,
     /// The credentials are over: 3005.
     expiry: Option<Instant>,
     /// Renew presence, look at subscription expiry and positions.
@@ -44,6 +49,7 @@ impl Timers {
             self.unusable,
             self.ping,
             self.pong,
+            self.unsubscribe,
             self.expiry,
             self.presence,
         ]
@@ -70,6 +76,12 @@ impl Session {
         if !self.is_emulated() && !self.handle.transport.has_disconnect_push() {
             self.timers.unusable = Some(now.instant + UNUSABLE_WAIT);
         }
+    }
+
+    /// An unsubscribe began to wait for a subscribe, or went on.
+    pub(super) fn set_unsubscribe_wait(&mut self, waits: bool, now: Now) {
+        let deadline = &mut self.timers.unsubscribe;
+        *deadline = waits.then(|| deadline.unwrap_or(now.instant + UNSUBSCRIBE_WAIT));
     }
 
     /// Moves the connection's expiry; 0 = never.
@@ -105,6 +117,9 @@ impl Session {
         }
         if due(self.timers.pong) {
             return self.close(Disconnect::NO_PONG);
+        }
+        if due(self.timers.unsubscribe) {
+            return self.close(Disconnect::INTERNAL);
         }
         if due(self.timers.expiry) {
             return self.close(Disconnect::EXPIRED);
@@ -220,7 +235,7 @@ impl Session {
         let Some(subscription) = self.subscriptions.get(channel) else {
             return;
         };
-        if subscription.server_side {
+        if subscription.source.is_server_side() {
             return self.close(otherwise);
         }
         self.unsubscribe_with_push(channel, &unsubscribe);

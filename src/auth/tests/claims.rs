@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::channels::Overrides;
+use crate::channels::{Capabilities, Capability, Operations, Overrides};
 use crate::protocol::message::FilterNode;
 use crate::tags::{Filter, InvalidFilter};
 
@@ -52,6 +52,11 @@ fn a_filter_that_is_none_makes_the_token_invalid() {
     assert_eq!(none.server_filter, None);
 }
 
+fn capabilities(channel: &str, kind: &str, allow: &[&str]) -> Option<Box<Capabilities>> {
+    let allow = Operations::from_names(allow.iter().copied());
+    Capabilities::new(Capability::new(vec![channel.to_owned()], kind, allow)).map(Box::new)
+}
+
 #[test]
 fn everything_a_connection_token_can_say() {
     let token = connect_claims(&json!({
@@ -67,7 +72,7 @@ fn everything_a_connection_token_can_say() {
                 "server_tags_filter": {"key": "k", "cmp": "ex"},
             },
         },
-        "caps": 1, "unknown": [{}],
+        "caps": [{"channels": ["news"], "allow": ["sub", "other"]}], "allow": 1, "unknown": [{}],
     }))
     .expect("token");
     let overrides = Overrides {
@@ -93,6 +98,7 @@ fn everything_a_connection_token_can_say() {
             ("full".to_owned(), full),
         ]
         .into(),
+        capabilities: capabilities("news", "", &["sub"]),
         issued_at: Some(NOW - 5),
         token_id: Some("id".to_owned()),
     };
@@ -105,7 +111,7 @@ fn everything_a_subscription_token_can_say() {
         "sub": "42", "channel": "$c", "client": "id", "exp": NOW + 60, "iat": 1, "jti": "j",
         "b64info": "eyJhIjoxfQ==", "info": 1, "data": {"d": null}, "override": {"force_recovery": {"value": true}},
         "server_tags_filter": {"cmp": "nex", "key": "k", "unknown": 1},
-        "subs": 7, "meta": {}, "channels": {},
+        "allow": ["pub", "prs", "dance"], "subs": 7, "meta": {}, "channels": {}, "caps": 1,
     }))
     .expect("token");
     let expected = SubscribeToken {
@@ -120,6 +126,7 @@ fn everything_a_subscription_token_can_say() {
             ..Overrides::default()
         },
         server_filter: filter("nex"),
+        allow: Operations::from_names(["pub", "prs"]),
         issued_at: Some(1),
         token_id: Some("j".to_owned()),
     };
@@ -197,6 +204,15 @@ fn claims_of_the_wrong_type() {
         json!({"subs": {"a": {"override": 1}}}),
         json!({"subs": {"a": {"override": {"presence": true}}}}),
         json!({"subs": {"a": {"override": {"presence": {"value": 1}}}}}),
+        json!({"caps": {}}),
+        json!({"caps": "sub"}),
+        json!({"caps": [1]}),
+        json!({"caps": [null]}),
+        json!({"caps": [{"channels": "a"}]}),
+        json!({"caps": [{"channels": [1]}]}),
+        json!({"caps": [{"match": 1}]}),
+        json!({"caps": [{"allow": "sub"}]}),
+        json!({"caps": [{"allow": [1]}]}),
     ] {
         assert_eq!(
             connect_claims(&claims),
@@ -207,6 +223,8 @@ fn claims_of_the_wrong_type() {
     for claims in [
         json!({"channel": "c", "client": 1}),
         json!({"channel": "c", "override": []}),
+        json!({"channel": "c", "allow": "pub"}),
+        json!({"channel": "c", "allow": [1]}),
     ] {
         assert_eq!(
             subscribe_claims(&claims),
@@ -222,6 +240,34 @@ fn claims_of_the_wrong_type() {
             "{payload}"
         );
     }
+}
+
+/// What cannot be understood grants nothing and does no harm.
+#[test]
+fn capabilities_for_other_versions() {
+    for caps in [
+        json!(null),
+        json!([]),
+        json!([{}]),
+        json!([{"channels": ["a"]}]),
+        json!([{"allow": ["sub"]}]),
+        json!([{"channels": null, "match": null, "allow": null}]),
+        json!([{"channels": ["a"], "allow": ["fly"]}]),
+        json!([{"channels": ["a"], "match": "glob", "allow": ["sub"]}]),
+    ] {
+        let claims = json!({"caps": caps});
+        assert_eq!(connect_claims(&claims), Ok(ConnectToken::default()), "{claims}");
+    }
+    let claims = json!({"Caps": [{"channels": ["b"], "match": "glob", "allow": ["sub"]},
+        {"Channels": ["a*"], "Match": "wildcard", "Allow": ["hst"], "unknown": 1}]});
+    let token = connect_claims(&claims).expect("token");
+    assert_eq!(token.capabilities, capabilities("a*", "wildcard", &["hst"]));
+    let expected = SubscribeToken {
+        channel: "c".to_owned(),
+        ..SubscribeToken::default()
+    };
+    let claims = json!({"channel": "c", "allow": null});
+    assert_eq!(subscribe_claims(&claims), Ok(expected));
 }
 
 #[test]

@@ -14,6 +14,7 @@ fn subscribe(rules: &ChannelRules, channel: &str, user: &str) -> Result<String, 
             user,
             has_token: false,
             subscription_type: 0,
+            capabilities: None,
         },
     )
 }
@@ -26,6 +27,7 @@ fn subscribe_with_token(rules: &ChannelRules, channel: &str) -> Result<String, D
             user: "1",
             has_token: true,
             subscription_type: 0,
+            capabilities: None,
         },
     )
 }
@@ -152,6 +154,7 @@ fn subscription_types() {
             user: "1",
             has_token: true,
             subscription_type: number,
+            capabilities: None,
         };
         let expected = (!matches).then_some(Denial::TypeMismatch);
         assert_eq!(map.subscribe(query).err(), expected, "{channel} {number}");
@@ -177,13 +180,15 @@ fn private_channels_need_a_token() {
     let read = ReadQuery {
         channel: "$ns:a",
         user: "1",
-        subscribed: false,
+        subscription: None,
+        capabilities: None,
     };
     assert_eq!(rules.presence(read).err(), Some(Denial::NotAvailable));
     let publish = PublishQuery {
         channel: "$ns:a",
         user: "1",
-        subscribed: false,
+        subscription: None,
+        capabilities: None,
         data: b"1",
     };
     assert!(rules.publish(publish).is_ok());
@@ -342,7 +347,8 @@ fn publishing() {
         let decision = rules.publish(PublishQuery {
             channel,
             user,
-            subscribed,
+            subscription: subscribed.then(Operations::default),
+            capabilities: None,
             data,
         });
         decision.map(|decision| match decision {
@@ -473,7 +479,8 @@ fn reading_presence_and_history() {
         let read = ReadQuery {
             channel: "ns:a",
             user,
-            subscribed,
+            subscription: subscribed.then(Operations::default),
+            capabilities: None,
         };
         let denial = |operation| (!expected).then_some(Denial::NotPermitted(operation));
         let secure = rules(namespace.clone());
@@ -498,7 +505,8 @@ fn reading_presence_and_history() {
     let read = ReadQuery {
         channel: "ns:a",
         user: "1",
-        subscribed: false,
+        subscription: None,
+        capabilities: None,
     };
     assert!(presence.presence(read).is_ok() && presence.history(read).is_err());
     // Availability comes before permission, the name before availability.

@@ -299,14 +299,13 @@ fn unknown_keys() {
     let setup = Setup::new().json(
         r#"{
             "License": "x", "client": {"Nope": {"deep": 1}, "rate_limit": {}},
-            "channel": {"namespaces": [{"name": "aa", "nope": 1}], "patterns": true},
+            "channel": {"namespaces": [{"name": "aa", "nope": 1}]},
             "a.b.c": 1
         }"#,
     );
     let keys = [
         "a",
         "channel.namespaces.[0].nope",
-        "channel.patterns",
         "client.nope",
         "client.rate_limit",
         "license",

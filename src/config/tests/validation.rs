@@ -354,3 +354,49 @@ fn other_values() {
          can not enable webtransport without experimental HTTP/3 (webtransport.enabled, flag --webtransport.enabled)"
     );
 }
+
+#[test]
+fn channel_patterns() {
+    for (pattern, message) in [
+        ("users/:name", "channel pattern must start with /: users/:name"),
+        ("/a//b", "channel pattern can not contain //: /a//b"),
+        ("/a/*", "channel pattern can not contain *: /a/*"),
+        ("/ü", "channel pattern must be ASCII: /ü"),
+        ("/:a/:a", "channel pattern has the variable :a twice: /:a/:a"),
+        (
+            "/b/:y",
+            "channel pattern /b/:y matches the same channels as that of namespace aa",
+        ),
+    ] {
+        refused(
+            &format!(
+                r#"{{"channel": {{"patterns": true, "namespaces": [
+                    {{"name": "aa", "pattern": "/b/:x"}}, {{"name": "bb", "pattern": "{pattern}"}}]}}}}"#
+            ),
+            "channel.namespaces.[1].pattern",
+            &format!("namespace bb: {message}"),
+        );
+    }
+    refused(
+        r#"{"channel": {"namespaces": [{"name": "aa", "pattern": "/b/:x"}]}}"#,
+        "channel.namespaces.[0].pattern",
+        "namespace aa: channel pattern requires channel.patterns",
+    );
+    refused(
+        r#"{"channel": {"patterns": true, "without_namespace": {"pattern": "/b/:x"}}}"#,
+        "channel.without_namespace.pattern",
+        "in channel.without_namespace: channel pattern can only be set in a namespace",
+    );
+    refused(
+        r#"{"channel": {"patterns": true, "namespaces": [{"name": "aa", "pattern": "/b/:x"}]},
+            "client": {"subscribe_to_user_personal_channel": {"enabled": true, "personal_channel_namespace": "aa"}}}"#,
+        "client.subscribe_to_user_personal_channel.personal_channel_namespace",
+        "namespace aa has a channel pattern, which user personal channels do not match",
+    );
+    Setup::new()
+        .json(
+            r#"{"channel": {"patterns": true, "namespaces": [{"name": "aa", "pattern": "/b/:x"},
+                {"name": "bb", "pattern": "/b/x_:x"}, {"name": "cc"}]}}"#,
+        )
+        .loaded();
+}

@@ -37,6 +37,9 @@ section! {
         user_boundary: String = "#";
         /// What separates the users in that list.
         user_separator: String = ",";
+        /// Channels whose name starts with `/` belong to the namespace whose `pattern` matches them, and to none
+        /// without a match (error 102).
+        patterns: bool;
     }
     unsupported {
         /// Proxies of channel events.
@@ -118,7 +121,7 @@ section! {
         batch_max_delay: Option<Duration>;
         /// Send only the latest publication of what was collected, after the joins and leaves: for channels whose
         /// publications carry their whole state. Needs one of the two options above. Subscriptions with delta
-        /// compression are sent every publication nevertheless.
+        /// compression are sent it whole.
         batch_flush_latest: bool;
         /// Publications, joins and leaves carry a number in place of the channel's name, for clients that offer to
         /// understand it and subscribe by themselves: less to send where names are long.
@@ -130,6 +133,10 @@ section! {
         channel_regex: String;
         /// What publications may contain. Empty for what `channel.publication_data_format` says.
         publication_data_format: PublicationDataFormat;
+        /// What the names of the namespace's channels look like, as a path: `/users/:name`. A variable, `:` and a
+        /// name, stands for what is there up to the next `/`. Such a namespace has no other channels. Needs
+        /// `channel.patterns`; only for namespaces.
+        pattern: String;
         /// What subscriptions are. Other types than `stream` are not supported by this version.
         subscription_type: SubscriptionType;
     }

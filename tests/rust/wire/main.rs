@@ -11,9 +11,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod admission;
 mod api_calls;
 mod api_pushes;
+mod authentication;
 mod batching;
+mod binary;
+mod capabilities;
+mod channels;
+mod codec;
 mod commands;
 mod compaction;
 mod connect;
@@ -24,6 +30,7 @@ mod framing;
 mod http;
 mod liveness;
 mod order;
+mod patterns;
 mod protobuf;
 mod recovery;
 mod server_side;

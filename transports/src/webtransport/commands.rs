@@ -43,7 +43,7 @@ impl Commands {
     ///
     /// # Errors
     /// [`InputFault::TooLarge`] above the limit, as soon as that is certain; [`InputFault::Malformed`] for an
-    /// empty command or a broken length. The stream cannot be split further then.
+    /// empty line or a broken length. A Protobuf command of no bytes is a pong. The stream cannot be split further then.
     pub fn take(&mut self) -> Result<Option<&[u8]>, InputFault> {
         let rest = self.buffer.get(self.start..).unwrap_or_default();
         let found = match self.encoding {
@@ -99,9 +99,6 @@ fn delimited(rest: &[u8], limit: usize) -> Result<Option<Found>, InputFault> {
         if len > limit {
             return Err(InputFault::TooLarge);
         }
-        if len == 0 {
-            return Err(InputFault::Malformed);
-        }
         let taken = index + 1 + len;
         let is_whole = rest.len() >= taken;
         return Ok(is_whole.then_some(Found {
@@ -146,6 +143,15 @@ mod tests {
     }
 
     #[test]
+    fn a_pong_in_protobuf_has_no_bytes() {
+        let mut commands = Commands::new(Encoding::Protobuf, 10);
+        assert_eq!(
+            split(&mut commands, &[b"\0\x01x\0"]).unwrap(),
+            [&b"\0"[..], b"\x01x", b"\0"]
+        );
+    }
+
+    #[test]
     fn limits_are_exact() {
         for (encoding, fits, exceeds) in [
             (Encoding::Json, &b"1234\n"[..], &b"12345"[..]),
@@ -162,7 +168,6 @@ mod tests {
         for (encoding, bytes) in [
             (Encoding::Json, &b"\n"[..]),
             (Encoding::Json, b"{}\n\n"),
-            (Encoding::Protobuf, b"\x00"),
             (Encoding::Protobuf, b"\x80\x80\x80\x80\x80"),
         ] {
             assert_eq!(
