@@ -5,6 +5,7 @@
 //! only matter in a token that is otherwise good.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,6 +16,8 @@ use super::object::{Object, WrongType, integer, plain_text, raw, timestamp, valu
 use super::token::{ConnectToken, InvalidReason, SubscribeOptions, SubscribeToken, TokenError};
 use super::verifier::Purpose;
 use crate::channels::{Capabilities, Capability, Operations, Overrides};
+use crate::protocol::message::FilterNode;
+use crate::tags::Filter;
 
 /// The claims known for one purpose, of the right types.
 #[derive(Default)]
@@ -47,6 +50,7 @@ struct RawOptions {
     data: Option<Bytes>,
     b64data: Option<String>,
     overrides: Overrides,
+    tags_filter: Option<FilterNode>,
 }
 
 impl Claims {
@@ -90,6 +94,7 @@ impl Claims {
             ("data", Purpose::Subscription) => self.options.data = raw(json),
             ("b64data", Purpose::Subscription) => self.options.b64data = value(json)?,
             ("override", Purpose::Subscription) => self.options.overrides = overrides(json)?,
+            ("server_tags_filter", Purpose::Subscription) => self.options.tags_filter = value(json)?,
             _ => {}
         }
         Ok(())
@@ -151,6 +156,7 @@ impl Claims {
             info,
             data,
             overrides,
+            server_filter,
         } = self.options.decode()?;
         Ok(SubscribeToken {
             user: self.user,
@@ -160,6 +166,7 @@ impl Claims {
             info,
             data,
             overrides,
+            server_filter,
             allow: self.allow,
             issued_at: self.issued_at,
             token_id: self.token_id,
@@ -179,8 +186,13 @@ impl RawOptions {
             info: info_of(self.info, self.b64info)?,
             data: info_of(self.data, self.b64data)?,
             overrides: self.overrides,
+            server_filter: self.tags_filter.map(server_filter).transpose()?,
         })
     }
+}
+
+fn server_filter(node: FilterNode) -> Result<Arc<Filter>, InvalidReason> {
+    Filter::new(node).map(Arc::new).map_err(InvalidReason::TagsFilter)
 }
 
 /// Bytes win over JSON.
@@ -223,6 +235,7 @@ fn sub_options(json: &RawValue) -> Result<RawOptions, WrongType> {
             "data" => options.data = raw(json),
             "b64data" => options.b64data = value(json)?,
             "override" => options.overrides = overrides(json)?,
+            "server_tags_filter" => options.tags_filter = value(json)?,
             _ => {}
         }
     }

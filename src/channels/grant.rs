@@ -1,12 +1,15 @@
 //! What a granted subscription may do: the namespace's options, then overrides, then the client's wishes
 //! (channels-and-auth.md 3.2 stage C, 4.4, 6).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::capability::Operations;
 use super::options::{Access, Namespace};
 use super::permission::Operation;
 use crate::config::RecoveryMode;
+use crate::tags::Filter;
 
 /// Who granted a subscription. The numbers appear in the server API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -131,6 +134,8 @@ pub struct SubscriptionExtras {
     /// `cache_recover` of the connect proxy: recover the latest publication without a request of the client,
     /// if the namespace recovers in cache mode.
     pub cache_recover: bool,
+    /// Which publications the subscriber may get at all (`server_tags_filter`).
+    pub server_filter: Option<Arc<Filter>>,
 }
 
 /// A subscription that was granted, with everything that was decided about it.
@@ -154,8 +159,12 @@ pub struct SubscriptionGrant {
     pub auto_recover: bool,
     /// Fossil deltas may be negotiated.
     pub delta: bool,
+    /// The hub keeps the latest publication as the base of deltas.
+    pub keep_latest: bool,
     /// A tags filter is accepted; without that it is a bad request (107).
     pub tags_filter: bool,
+    /// Which publications the subscriber may get at all.
+    pub server_filter: Option<Arc<Filter>>,
     /// What the subscriber may do in the channel beside what the namespace allows.
     pub allow: Operations,
     /// When the subscription expires, in Unix seconds; 0 means never.
@@ -218,7 +227,9 @@ impl SubscriptionGrant {
             recovery_mode,
             auto_recover: recover && wants_cache && recovery_mode == RecoveryMode::Cache,
             delta: is_tuned && namespace.allows_fossil,
+            keep_latest: namespace.keep_latest_publication,
             tags_filter: is_tuned && namespace.allow_tags_filter,
+            server_filter: extras.server_filter,
             allow: extras.allow,
             expire_at: extras.expire_at,
             info: extras.info,

@@ -41,8 +41,12 @@ pub struct Namespace {
     pub allows_fossil: bool,
     /// Publications of clients and of the server API are meant for deltas.
     pub delta_publish: bool,
+    /// The hub keeps the latest publication as the base of deltas.
+    pub keep_latest_publication: bool,
     /// Tags filters are accepted.
     pub allow_tags_filter: bool,
+    /// Pushes to subscribers that offer it carry a number in place of the channel's name.
+    pub allow_channel_compaction: bool,
     /// How pushes to a subscriber collect; `None` if they do not.
     pub batching: Option<Batching>,
     /// Who may subscribe; nobody is subscribed before, so `subscriber` means nothing here.

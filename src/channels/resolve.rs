@@ -1,8 +1,7 @@
 //! From `channel.*` as it is written to rules that can be asked.
 //!
 //! The configuration has been validated by then; what can still fail here is what has to be compiled or read to
-//! be used. Proxies, deltas and tags filters have a place in the rules and none in the configuration of this
-//! version, which refuses them.
+//! be used. Proxies have a place in the rules and none in the configuration of this version, which refuses them.
 
 use regex::Regex;
 
@@ -10,7 +9,7 @@ use super::format::DataFormat;
 use super::name::NameSyntax;
 use super::options::{Access, Batching, Namespace, SubscriptionType};
 use super::rules::ChannelRules;
-use crate::config::{self, ChannelOptions, ChannelPattern, Channels, PublicationDataFormat};
+use crate::config::{self, ChannelOptions, ChannelPattern, Channels, DeltaType, PublicationDataFormat};
 
 /// Options of channels that cannot be used. The fault is the operator's; the texts are those of
 /// channels-and-auth.md 2.6.
@@ -92,6 +91,11 @@ fn namespace(
         allow_recovery: options.allow_recovery,
         recovery_mode: options.force_recovery_mode,
         auto_cache_recover: options.auto_cache_recover,
+        allow_channel_compaction: options.allow_channel_compaction,
+        allows_fossil: options.allowed_delta_types.contains(&DeltaType::Fossil),
+        delta_publish: options.delta_publish,
+        keep_latest_publication: options.keep_latest_publication,
+        allow_tags_filter: options.allow_tags_filter,
         batching: batching(options),
         subscribe_access: Access {
             client: options.allow_subscribe_for_client,

@@ -17,11 +17,13 @@ use tidegate_transports::{Delays, Due, Frame, Pushed};
 
 use super::batch::{Batch, Kind};
 use super::encoded::{EncodedPublication, EncodedPush};
-use super::sync::{AtomicUsize, Mutex, Ordering};
+use super::sync::{AtomicU32, AtomicUsize, Mutex, Ordering};
+use super::tailored::{Form, Tailored, Tailoring};
 use super::{Delivery, Event, Handle};
 use crate::channels::Batching;
 use crate::engine::{Epoch, Position, Publication};
 use crate::protocol::{Disconnect, EncodeError};
+use crate::tags::Filter;
 
 /// Publications held for one subscription while it is being made. A stream that outruns its reader by that much
 /// within one read of the engine is reported as a gap, not buffered without bound.
@@ -44,7 +46,7 @@ pub struct Gap;
 /// Result of merging history with what arrived meanwhile.
 #[derive(Debug, PartialEq, Eq)]
 pub struct CaughtUp {
-    /// Recovered publications, ascending, continued by those that arrived meanwhile.
+    /// Recovered publications that pass the filters, ascending, continued by those that arrived meanwhile.
     pub publications: Vec<Arc<Publication>>,
     /// Position after the last of them.
     pub position: Position,
@@ -56,6 +58,11 @@ pub struct Subscriber {
     handle: Arc<Handle>,
     tracking: Tracking,
     push_join_leave: bool,
+    /// Wants its channel's number in place of the name.
+    compacts: bool,
+    /// That number, once it has joined; 0 if there is none.
+    number: AtomicU32,
+    keeps_latest: bool,
     slot: AtomicUsize,
     state: Mutex<State>,
 }
@@ -66,6 +73,8 @@ struct State {
     position: Option<Position>,
     /// When the position was last known to be right, Unix milliseconds.
     checked_ms: i64,
+    /// Filters and deltas, for those that have them.
+    tailored: Option<Box<Tailored>>,
     /// Where pushes collect, if they do.
     batch: Option<Box<Batch>>,
 }
@@ -102,29 +111,75 @@ impl Subscriber {
             phase: Phase::Held(Vec::new()),
             position: None,
             checked_ms: 0,
+            tailored: None,
             batch: None,
         };
         Self {
             handle,
             tracking,
             push_join_leave,
+            compacts: false,
+            number: AtomicU32::new(0),
+            keeps_latest: false,
             slot: AtomicUsize::new(0),
             state: Mutex::new(state),
         }
     }
 
-    /// The same subscriber, whose pushes collect before they are queued.
+    /// The same, with pushes that carry the channel's number in place of its name.
     #[must_use]
-    pub fn batched(mut self, options: Batching, delays: &Arc<Delays>) -> Arc<Self> {
+    pub fn compacted(mut self) -> Self {
+        self.compacts = true;
+        self
+    }
+
+    /// The same, with pushes that collect before they are queued. Deltas need every publication: with them, the
+    /// latest one does not stand for all.
+    #[must_use]
+    pub fn batched(self, options: Batching, delays: &Arc<Delays>) -> Arc<Self> {
         Arc::new_cyclic(|me| {
-            let batch = Batch::new(options, delays.clone(), me.clone());
-            self.state.get_mut().batch = Some(Box::new(batch));
+            let mut state = self.state.lock();
+            let has_delta = state
+                .tailored
+                .as_ref()
+                .is_some_and(|tailored| tailored.has_delta());
+            let latest = options.latest && !has_delta;
+            let batch = Batch::new(Batching { latest, ..options }, delays.clone(), me.clone());
+            state.batch = Some(Box::new(batch));
+            drop(state);
             self
         })
     }
 
+    /// The same, with filters or deltas.
+    #[must_use]
+    pub fn tailored(mut self, tailoring: Tailoring) -> Self {
+        self.keeps_latest = tailoring.delta && tailoring.keep_latest;
+        self.state.lock().tailored = tailoring.tailored();
+        self
+    }
+
+    /// Replaces the filter that the server imposes. Counts from the next publication on.
+    pub fn set_server_filter(&self, filter: Option<Arc<Filter>>) {
+        let mut state = self.state.lock();
+        if filter.is_some() || state.tailored.is_some() {
+            state.tailored.get_or_insert_default().server_filter = filter;
+        }
+    }
+
+    /// Whether the filters let a publication pass.
+    #[must_use]
+    pub fn wants(&self, publication: &Publication) -> bool {
+        let state = self.state.lock();
+        state
+            .tailored
+            .as_ref()
+            .is_none_or(|tailored| tailored.wants(publication))
+    }
+
     /// Merges `recovered` (which ends at `top`) with the publications held since the subscriber joined the hub.
-    /// With `recover` false the merge only moves the position: the client starts after it.
+    /// With `recover` false the merge only moves the position: the client starts after it. Filters are asked last:
+    /// what they drop is no gap.
     ///
     /// # Errors
     /// [`Gap`] if what was held does not continue `top`.
@@ -161,6 +216,13 @@ impl Subscriber {
                 }
             }
             held.retain(|item| !matches!(item, Held::Publication(publication, _) if publication.offset > 0));
+        }
+        if let Some(tailored) = &mut state.tailored {
+            recovered.retain(|publication| tailored.wants(publication));
+            // Without any the client may have nothing to apply a patch to: it gets the next one whole.
+            if let Some(last) = recovered.last() {
+                tailored.recovered(last.offset, &position.epoch);
+            }
         }
         state.position = Some(position.clone());
         state.checked_ms = now_ms;
@@ -241,6 +303,26 @@ impl Subscriber {
         false
     }
 
+    /// The number by which pushes name the channel; 0 if they carry its name. Known once it has joined.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn compacts(&self) -> bool {
+        self.compacts
+    }
+
+    /// Written under the channel's lock, before there is a push.
+    pub(super) fn set_number(&self, number: u32) {
+        self.number.store(number, Ordering::Relaxed);
+    }
+
+    /// Whether its channel is to keep what it broadcast last.
+    pub(super) fn keeps_latest(&self) -> bool {
+        self.keeps_latest
+    }
+
     pub(super) fn slot(&self) -> usize {
         self.slot.load(Ordering::Relaxed)
     }
@@ -277,7 +359,7 @@ impl Subscriber {
         if matches!(state.phase, Phase::Lost) {
             return;
         }
-        let frame = match encoded.get(self.handle.encoding) {
+        let frame = match encoded.get(self.handle.encoding, self.number()) {
             Ok(frame) => frame.clone(),
             Err(error) => return self.refuse(&error),
         };
@@ -296,7 +378,7 @@ impl Subscriber {
     fn deliver(
         &self,
         state: &mut State,
-        publication: &Publication,
+        publication: &Arc<Publication>,
         epoch: Option<&Epoch>,
         now_ms: i64,
         encoded: &mut EncodedPublication<'_>,
@@ -322,7 +404,14 @@ impl Subscriber {
             position.offset = publication.offset;
             state.checked_ms = now_ms;
         }
-        match encoded.get(self.handle.encoding) {
+        let form = match &mut state.tailored {
+            None => Form::Plain,
+            Some(tailored) if tailored.wants(publication) => {
+                tailored.send(publication, epoch, encoded.base.as_ref())
+            }
+            Some(_) => return,
+        };
+        match encoded.get(self.handle.encoding, form, self.number()) {
             Ok(frame) => self.send(state, Kind::Publication, frame.clone(), delivery),
             Err(error) => self.refuse(&error),
         }

@@ -283,6 +283,7 @@ impl Node {
             retention: retention(namespace).filter(|_| !request.skip_history),
             idempotency_key: Some(request.idempotency_key).filter(|key| !key.is_empty()),
             version_epoch: request.version_epoch,
+            delta: request.delta || namespace.delta_publish,
         };
         Ok((request.channel, publication, options))
     }

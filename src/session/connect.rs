@@ -7,11 +7,11 @@ use bytes::Bytes;
 
 use super::call::{Answer, Call};
 use super::command::{Continuation, Pending, Refusal, Ticket};
-use super::subscribe::{Attaching, attached};
+use super::subscribe::{Asked, Attaching, attached};
+use super::subscription::Subscription;
 use super::{Now, Phase, Rules, Session, ttl};
 use crate::auth::{ConnectToken, SubscribeOptions, TokenError, Verification};
 use crate::channels::{Capabilities, Source, SubscriptionExtras, Wishes};
-use crate::engine::Since;
 use crate::protocol::{Disconnect, ErrorCode, message};
 use crate::telemetry::ClientLabel;
 
@@ -76,7 +76,7 @@ impl Session {
         };
         if !connecting.request.token.is_empty() {
             return match rules.tokens.verify_connect(&connecting.request.token, now.unix()) {
-                Verification::Ready(result) => self.connect_token_checked(connecting, result),
+                Verification::Ready(result) => self.connect_token_checked(connecting, result, now),
                 Verification::Pending(wait) => {
                     let wait = Box::pin(async { Answer::ConnectToken(wait.await) });
                     self.connect_call(connecting, Call::Await(wait));
@@ -101,13 +101,14 @@ impl Session {
                 }
             }
         }
-        self.authenticated(connecting, credentials)
+        self.authenticated(connecting, credentials, now)
     }
 
     fn connect_token_checked(
         &mut self,
         connecting: Connecting,
         result: Result<ConnectToken, TokenError>,
+        now: Now,
     ) -> Result<(), Refusal> {
         let token = result.map_err(|error| self.refuse_token(&error, ErrorCode::TOKEN_EXPIRED.into()))?;
         let rules = self.context.rules.load();
@@ -125,7 +126,7 @@ impl Session {
             origin: Origin::Token,
         };
         drop(rules);
-        self.authenticated(connecting, credentials)
+        self.authenticated(connecting, credentials, now)
     }
 
     /// Why a connection token is no good; only for an expired one connect and refresh differ.
@@ -142,12 +143,18 @@ impl Session {
         }
     }
 
-    fn authenticated(&mut self, mut connecting: Connecting, credentials: Credentials) -> Result<(), Refusal> {
+    fn authenticated(
+        &mut self,
+        mut connecting: Connecting,
+        credentials: Credentials,
+        now: Now,
+    ) -> Result<(), Refusal> {
         self.user = credentials.user;
         self.conn_info = credentials.info;
         self.capabilities = credentials.capabilities;
         connecting.expire_at = credentials.expire_at;
         tracing::debug!(client = %self.handle.client, user = %self.user, "client authenticated");
+        self.check_connect_limit(now)?;
         self.plan_subscriptions(&mut connecting, credentials.subs, credentials.origin)?;
         if self
             .context
@@ -199,6 +206,7 @@ impl Session {
                 info: options.info,
                 data: options.data,
                 overrides: options.overrides,
+                server_filter: options.server_filter,
                 ..SubscriptionExtras::default()
             };
             planned.push((channel, namespace, Source::ConnectionToken, extras));
@@ -239,15 +247,14 @@ impl Session {
             {
                 continue;
             }
-            let asked = connecting
-                .request
-                .subs
-                .get(&channel)
-                .filter(|sub| sub.recover)
-                .map(|sub| Since {
-                    offset: sub.offset,
-                    epoch: sub.epoch.clone(),
-                });
+            let asked = match connecting.request.subs.get(&channel) {
+                Some(sub) => {
+                    self.check_delta(&sub.delta)?;
+                    // Filters are for subscriptions that the client makes.
+                    Asked::by(sub, None)
+                }
+                None => Asked::default(),
+            };
             let grant = channels.grant(namespace, source, &self.user, Wishes::default(), extras);
             connecting
                 .attaching
@@ -263,7 +270,9 @@ impl Session {
         now: Now,
     ) -> Result<(), Refusal> {
         match (connecting.stage, answer) {
-            (Stage::Token, Answer::ConnectToken(result)) => self.connect_token_checked(*connecting, result),
+            (Stage::Token, Answer::ConnectToken(result)) => {
+                self.connect_token_checked(*connecting, result, now)
+            }
             (Stage::Registering, Answer::Registered(true)) => {
                 if connecting.expire_at > 0 && connecting.expire_at <= now.unix() {
                     return Err(ErrorCode::EXPIRED.into());
@@ -446,6 +455,12 @@ impl Session {
         }
         if let Some(info) = token.info.filter(|info| !info.is_empty()) {
             self.set_conn_info(info);
+        }
+        for (channel, options) in token.subs {
+            let made_by_token = |of: &&Subscription| of.source == Source::ConnectionToken;
+            if let Some(subscription) = self.subscriptions.get(&channel).filter(made_by_token) {
+                subscription.subscriber.set_server_filter(options.server_filter);
+            }
         }
         self.capabilities = token.capabilities;
         self.set_expiry(expire_at, now);

@@ -21,6 +21,7 @@ mod capabilities;
 mod command;
 mod connect;
 mod events;
+mod limits;
 mod operations;
 mod recovery;
 mod settings;
@@ -41,12 +42,13 @@ use tidegate_transports::{EndCause, InputFault, Pushed};
 
 use crate::channels::Capabilities;
 use crate::hub::{Event, Handle};
+use crate::limits::ConnectionTokens;
 use crate::protocol::{self, Commands, Disconnect, message};
 use crate::telemetry::{ClientLabel, FrameType};
 pub use call::{Answer, Attach, Call, CallId, Detach};
 use command::Pending;
 pub(crate) use operations::retention;
-pub use settings::{Context, Personal, Rules, Settings};
+pub use settings::{Context, Guards, Personal, Rules, Settings};
 use table::Subscriptions;
 use timers::Timers;
 
@@ -100,6 +102,8 @@ pub struct Session {
     deferred: Option<Box<VecDeque<Event>>>,
     calls: VecDeque<(CallId, Call)>,
     next_call: u32,
+    /// What the limits on commands remember of this connection, if there are any.
+    tokens: Option<Box<ConnectionTokens>>,
     timers: Timers,
     disconnect: Option<Disconnect>,
     /// Under which labels the connection is counted, once it is connected.
@@ -141,6 +145,7 @@ impl Session {
             deferred: None,
             calls: VecDeque::new(),
             next_call: 0,
+            tokens: None,
             timers,
             disconnect: None,
             counted: None,

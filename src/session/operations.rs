@@ -51,6 +51,7 @@ impl Session {
         };
         let options = PublishOptions {
             retention: retention(namespace),
+            delta: namespace.delta_publish,
             ..PublishOptions::default()
         };
         let info = self.info_in(channel);
@@ -257,6 +258,7 @@ impl Session {
             return Err(ErrorCode::PERMISSION_DENIED.into());
         };
         subscription.expire_at = token.expire_at;
+        subscription.subscriber.set_server_filter(token.server_filter);
         subscription.allow = token.allow;
         let mut info = ClientInfo::clone(&subscription.info);
         info.chan_info = token.info.unwrap_or_default();

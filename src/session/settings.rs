@@ -1,7 +1,7 @@
 //! What all sessions of a server share.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use http::HeaderName;
@@ -10,6 +10,7 @@ use tidegate_transports::Delays;
 
 use crate::auth::TokenVerifier;
 use crate::channels::ChannelRules;
+use crate::limits::OperationLimits;
 use crate::telemetry::Metrics;
 
 /// Shared by all sessions.
@@ -18,10 +19,28 @@ pub struct Context {
     pub settings: Settings,
     /// Replaced by a configuration reload.
     pub rules: ArcSwap<Rules>,
+    /// What refuses clients beyond permissions.
+    pub guards: Guards,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Where batches wait for their time.
     pub delays: Arc<Delays>,
+}
+
+/// What refuses clients beyond permissions. Fixed at start, unlike what it remembers.
+#[derive(Default)]
+pub struct Guards {
+    /// How often who may do what; `None` without limits.
+    pub limits: Option<OperationLimits>,
+}
+
+impl Guards {
+    /// Forgets what is over.
+    pub fn sweep(&self, now: Instant) {
+        if let Some(limits) = &self.limits {
+            limits.sweep(now);
+        }
+    }
 }
 
 /// Options that a reload replaces as a whole (configuration.md 2.7).

@@ -1,7 +1,9 @@
 //! Transcripts of the session core in virtual time: send this, expect exactly that.
 
 mod capabilities;
+mod limits;
 mod model;
+mod order;
 mod server_side;
 
 use std::sync::Arc;
@@ -20,8 +22,9 @@ use crate::auth::{FetchError, KeyFetch, KeySource, Purpose, TokenVerifier};
 use crate::channels::ChannelRules;
 use crate::config::{Config, Sources};
 use crate::engine::memory::MemoryBroker;
-use crate::engine::{Broker, ClientInfo, Epoch, Publication, PublishOptions, Receiver, Retention};
+use crate::engine::{Broker, ClientInfo, Epoch, Previous, Publication, PublishOptions, Receiver, Retention};
 use crate::hub::{Hub, Mailbox};
+use crate::limits::OperationLimits;
 use crate::telemetry::Metrics;
 
 struct NoKeys;
@@ -35,8 +38,14 @@ impl KeySource for NoKeys {
 struct ToHub(Arc<Hub>);
 
 impl Receiver for ToHub {
-    fn handle_publication(&self, channel: &str, publication: &Arc<Publication>, epoch: Option<&Epoch>) {
-        self.0.publication(channel, publication, epoch, 0);
+    fn handle_publication(
+        &self,
+        channel: &str,
+        publication: &Arc<Publication>,
+        epoch: Option<&Epoch>,
+        previous: Previous<'_>,
+    ) {
+        self.0.publication_after(previous, channel, publication, epoch, 0);
     }
     fn handle_join(&self, channel: &str, info: &Arc<ClientInfo>) {
         self.0.join_push(channel, info);
@@ -114,9 +123,16 @@ impl Client {
                 .map(|namespace| namespace.name.clone())
                 .collect(),
         };
+        let now = Now {
+            instant: Instant::now(),
+            unix_ms: 1_700_000_000_000,
+        };
         let context = Arc::new(Context {
             settings,
             rules: ArcSwap::from_pointee(rules),
+            guards: Guards {
+                limits: OperationLimits::from_config(&client.rate_limit, now.instant),
+            },
             metrics: Arc::new(Metrics::new("test")),
             delays: Arc::default(),
         });
@@ -128,10 +144,6 @@ impl Client {
             mailbox: Mailbox::default(),
             batched: AtomicUsize::default(),
         });
-        let now = Now {
-            instant: Instant::now(),
-            unix_ms: 1_700_000_000_000,
-        };
         let session = Session::new(context, handle.clone(), Opening::default(), 0.0, now);
         let hub = Arc::new(Hub::default());
         let broker = MemoryBroker::default();

@@ -228,3 +228,17 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     })
     .await;
 }
+
+/// Waits until something was published to a channel with history.
+pub async fn until_published(server: &TestServer, channel: &str) {
+    within("a publication", async {
+        while server
+            .api("history", json!({ "channel": channel }))
+            .await
+            .contains(r#""offset":0"#)
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}

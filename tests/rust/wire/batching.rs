@@ -156,6 +156,28 @@ async fn the_latest_publication_of_a_batch_stands_for_all() {
     server.stop().await;
 }
 
+/// A patch needs the publication before it, so whoever has deltas is sent them all.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_deltas_no_publication_is_left_out() {
+    let server = server(json!({
+        "batch_max_size": 4, "batch_flush_latest": true, "join_leave": false,
+        "history_size": 10, "history_ttl": "60s", "allowed_delta_types": ["fossil"]
+    }))
+    .await;
+    let mut peer = server.user("42").await;
+    peer.ask(
+        r#"{"id":2,"subscribe":{"channel":"bb:a","delta":"fossil"}}"#,
+        r#"{"id":2,"subscribe":{"delta":true}}"#,
+    )
+    .await;
+    publish(&server, "bb:a", 1..=4).await;
+    for n in 1..=4 {
+        let push = format!(r#"{{"push":{{"channel":"bb:a","pub":{{"data":"{n}","offset":{n}}}}}}}"#);
+        peer.expect(&push).await;
+    }
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn subscriptions_of_the_server_collect_too() {
     let server = server(json!({ "batch_max_size": 2, "join_leave": false })).await;
