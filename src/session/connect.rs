@@ -109,6 +109,11 @@ impl Session {
         now: Now,
     ) -> Result<(), Refusal> {
         let token = result.map_err(|error| self.refuse_token(&error, ErrorCode::TOKEN_EXPIRED.into()))?;
+        let guards = &self.context.guards;
+        let trace = guards
+            .revocations
+            .trace(token.token_id, token.issued_at, &self.handle);
+        self.keep_connection_token(trace);
         let rules = self.context.rules.load();
         if token.user.is_empty() && rules.disallow_anonymous_tokens {
             return Err(Disconnect::PERMISSION_DENIED.into());
@@ -149,6 +154,7 @@ impl Session {
         self.conn_info = credentials.info;
         connecting.expire_at = credentials.expire_at;
         tracing::debug!(client = %self.handle.client, user = %self.user, "client authenticated");
+        self.check_revoked_connection(now)?;
         self.check_connect_limit(now)?;
         self.plan_subscriptions(&mut connecting, credentials.subs, credentials.origin)?;
         if self
@@ -269,6 +275,8 @@ impl Session {
                 self.connect_token_checked(*connecting, result, now)
             }
             (Stage::Registering, Answer::Registered(true)) => {
+                // From now on the node tells this session of what is revoked.
+                self.check_revoked_connection(now)?;
                 if connecting.expire_at > 0 && connecting.expire_at <= now.unix() {
                     return Err(ErrorCode::EXPIRED.into());
                 }
@@ -432,6 +440,13 @@ impl Session {
         if token.user != self.user {
             return Err(Disconnect::INVALID_TOKEN.into());
         }
+        let guards = &self.context.guards;
+        let trace = guards
+            .revocations
+            .trace(token.token_id, token.issued_at, &self.handle);
+        if self.has_revoked(&trace, None, now) {
+            return Err(Disconnect::STATE_INVALIDATED.into());
+        }
         let rules = self.context.rules.load_full();
         if token
             .subs
@@ -458,6 +473,7 @@ impl Session {
         if let Some(info) = token.info.filter(|info| !info.is_empty()) {
             self.set_conn_info(info);
         }
+        self.keep_connection_token(trace);
         self.set_expiry(expire_at, now);
         let body = message::RefreshResult {
             expires: expire_at > 0,

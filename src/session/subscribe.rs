@@ -224,6 +224,12 @@ impl Session {
             .resolve(&request.channel)
             .map_err(|_| ErrorCode::UNKNOWN_CHANNEL)?
             .clone();
+        let channel: Arc<str> = request.channel.as_str().into();
+        let guards = &self.context.guards;
+        let trace = guards
+            .revocations
+            .trace(token.token_id, token.issued_at, &self.handle);
+        self.keep_subscription_token(&channel, trace);
         let extras = SubscriptionExtras {
             expire_at: token.expire_at,
             info: token.info,
@@ -231,14 +237,22 @@ impl Session {
             overrides: token.overrides,
             cache_recover: false,
         };
-        self.granted(
-            request,
-            ticket,
-            &namespace,
-            Source::SubscriptionToken,
-            extras,
-            now,
-        )
+        let granted = if self.is_subscription_revoked(&channel, now) {
+            Err(ErrorCode::TOKEN_EXPIRED.into())
+        } else {
+            self.granted(
+                request,
+                ticket,
+                &namespace,
+                Source::SubscriptionToken,
+                extras,
+                now,
+            )
+        };
+        if granted.is_err() {
+            self.forget_subscription_token(&channel);
+        }
+        granted
     }
 
     /// Stage C of channels-and-auth.md 3.2.
@@ -347,6 +361,10 @@ impl Session {
         };
         let history = attached(answer)?.pop().flatten();
         let channel = attaching.channel.clone();
+        if self.is_subscription_revoked(&channel, now) {
+            self.release_attached(vec![attaching]);
+            return Err(ErrorCode::TOKEN_EXPIRED.into());
+        }
         let reject_unrecovered = subscribing.request.flag & REJECT_UNRECOVERED != 0;
         let result = self.establish(attaching, history, reject_unrecovered, now)?;
         match subscribing.ticket {
@@ -518,6 +536,7 @@ impl Session {
             ..
         } in attached
         {
+            self.forget_subscription_token(&channel);
             subscriber.stop();
             let presence = grant.presence.then_some(info);
             self.call(Call::Detach(Detach {

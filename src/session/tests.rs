@@ -2,6 +2,7 @@
 
 mod limits;
 mod model;
+mod revocation;
 
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
@@ -21,6 +22,7 @@ use crate::engine::memory::MemoryBroker;
 use crate::engine::{Broker, ClientInfo, Epoch, Publication, PublishOptions, Receiver, Retention};
 use crate::hub::{Hub, Mailbox};
 use crate::limits::OperationLimits;
+use crate::revocation::Revocations;
 use crate::telemetry::Metrics;
 
 struct NoKeys;
@@ -121,6 +123,7 @@ impl Client {
             rules: ArcSwap::from_pointee(rules),
             guards: Guards {
                 limits: OperationLimits::from_config(&client.rate_limit, now.instant),
+                revocations: Revocations::default(),
             },
             metrics: Arc::new(Metrics::new("test")),
         });
