@@ -337,6 +337,24 @@ choice! {
     }
 }
 
+/// What subscribers may ask to be sent instead of whole publications.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeltaType {
+    /// The difference from the publication before, in the format of Fossil.
+    Fossil,
+}
+
+leaf!(Vec<DeltaType>, Kind::TextList, |value| {
+    let Value::List(names) = value else {
+        return Err(mismatch(value, "a list of texts"));
+    };
+    let names = names.iter().map(|name| match name.as_str() {
+        "fossil" => Ok(DeltaType::Fossil),
+        _ => Err(format!("unknown allowed delta type: {name:?}")),
+    });
+    names.collect()
+});
+
 leaf!(RecoveryMode, Kind::Choice(Self::SPELLINGS), parsed);
 leaf!(PublicationDataFormat, Kind::Choice(Self::SPELLINGS), parsed);
 leaf!(SubscriptionType, Kind::Choice(Self::SPELLINGS), parsed);

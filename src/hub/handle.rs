@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Waker};
 
 use bytes::Bytes;
@@ -26,6 +27,8 @@ pub struct Handle {
     pub outbox: Arc<Outbox>,
     /// Where events for its session go.
     pub mailbox: Mailbox,
+    /// Bytes that wait in batches of its channels, and are not in its outbox yet.
+    pub batched: AtomicUsize,
 }
 
 /// Something that happened elsewhere and that a session must act on.

@@ -67,7 +67,7 @@ impl Operations for Node {
             info: Some(request.info).filter(|info| !info.is_empty()),
             data: Some(request.data).filter(|data| !data.is_empty()),
             overrides: request.r#override.map(overrides).unwrap_or_default(),
-            cache_recover: false,
+            ..SubscriptionExtras::default()
         };
         let grant = rules.channels.grant(
             namespace,
@@ -301,6 +301,7 @@ impl Node {
             retention: retention(namespace).filter(|_| !request.skip_history),
             idempotency_key: Some(request.idempotency_key).filter(|key| !key.is_empty()),
             version_epoch: request.version_epoch,
+            delta: request.delta || namespace.delta_publish,
         };
         Ok((request.channel, publication, options))
     }

@@ -17,6 +17,7 @@ fn session() -> Arc<Handle> {
         transport: TransportKind::Websocket,
         outbox: Arc::new(Outbox::new(None)),
         mailbox: Mailbox::default(),
+        batched: std::sync::atomic::AtomicUsize::default(),
     })
 }
 

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Response;
+use tidegate_transports::Delays;
 use tidegate_transports::http::Body;
 use tidegate_transports::workers::Workers;
 use tokio::task::JoinSet;
@@ -82,6 +83,7 @@ impl Server {
         let id = Uuid::new_v4().to_string();
         let settings = rules::settings(config, id.clone());
         let metrics = Arc::new(Metrics::new(VERSION));
+        let delays = Arc::<Delays>::default();
         let context = Arc::new(Context {
             settings,
             rules: ArcSwap::from_pointee(rules),
@@ -90,6 +92,7 @@ impl Server {
                 revocations: Revocations::default(),
             },
             metrics,
+            delays: delays.clone(),
         });
         let broker = Arc::new(MemoryBroker::default());
         let presence = Arc::new(MemoryPresence::new(PRESENCE_TTL));
@@ -117,6 +120,7 @@ impl Server {
         let stop = CancellationToken::new();
         let mut background = JoinSet::new();
         background.spawn(sweep(broker, presence, node.context().clone()));
+        background.spawn(delays.run());
         let listeners = Listeners::open(config, sockets, workers, &node, &acceptor, &stop, &mut background)?;
         log_warnings(loaded);
         Ok(Self {

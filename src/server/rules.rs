@@ -59,6 +59,7 @@ pub(super) fn settings(config: &Config, node: String) -> Settings {
         position_max_time_lag: client.channel_position_max_time_lag.filter(|lag| !lag.is_zero()),
         channel_limit: client.channel_limit,
         concurrency: client.concurrency.max(1),
+        reply_without_queue: client.reply_without_queue,
         history_max_publications: client.history_max_publication_limit.unwrap_or(usize::MAX),
         recovery_max_publications: client.recovery_max_publication_limit.unwrap_or(usize::MAX),
         include_server_time: client.connect_include_server_time,

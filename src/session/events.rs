@@ -42,7 +42,6 @@ impl Session {
                 done,
             } => {
                 if self.phase == Phase::Connected {
-                    self.context.metrics.server_unsubscribe(unsubscribe.code);
                     self.unsubscribe_with_push(&channel, &unsubscribe);
                 }
                 // The API request may have been aborted.

@@ -17,6 +17,7 @@
 //! be under way, but never two on the same channel, so a client's burst on a channel takes effect as sent.
 
 mod call;
+mod capabilities;
 mod command;
 mod connect;
 mod events;
@@ -35,11 +36,12 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tidegate_transports::{EndCause, InputFault, Pushed};
 
+use crate::channels::Capabilities;
 use crate::hub::{Event, Handle};
 use crate::limits::ConnectionTokens;
 use crate::protocol::{self, Commands, Disconnect, message};
@@ -90,6 +92,8 @@ pub struct Session {
     jitter: f64,
     user: String,
     conn_info: Bytes,
+    /// Boxed: few have some.
+    capabilities: Option<Box<Capabilities>>,
     subscriptions: Subscriptions,
     /// The frame being read.
     incoming: Option<Commands>,
@@ -137,6 +141,7 @@ impl Session {
             jitter,
             user: String::new(),
             conn_info: Bytes::new(),
+            capabilities: None,
             subscriptions: Subscriptions::default(),
             incoming: None,
             stalled: None,
@@ -337,7 +342,14 @@ impl Session {
         self.context
             .metrics
             .sent(self.handle.transport, kind, 1, frame.payload().len() as u64);
-        match self.handle.outbox.push(frame) {
+        let outbox = &self.handle.outbox;
+        let is_reply = reply.id > 0;
+        let pushed = if is_reply && self.context.settings.reply_without_queue {
+            outbox.push_at_once(frame)
+        } else {
+            outbox.push(frame)
+        };
+        match pushed {
             Pushed::Queued | Pushed::Closed => None,
             Pushed::Overflow => Some(Disconnect::SLOW),
         }
@@ -351,16 +363,17 @@ fn push_reply(push: message::Push) -> message::Reply {
     }
 }
 
-/// The longest lifetime a client is told (channels-and-auth.md 4.5).
-const MAX_TTL: Duration = Duration::from_secs(365 * 24 * 3600);
+/// The longest lifetime of a connection, and of a refreshed subscription, that a client is told
+/// (channels-and-auth.md 4.5, 4.7).
+const MAX_TTL: u32 = 365 * 24 * 3600;
 
 /// Seconds until `expire_at`, as the wire carries them; 0 for a time that is over and for never.
-fn ttl(expire_at: i64, now: Now) -> u32 {
-    uncapped_ttl(expire_at, now).min(MAX_TTL.as_secs() as u32)
-}
-
-/// The same without the longest lifetime: a subscribe reply tells all of it (channels-and-auth.md 4.7).
-fn uncapped_ttl(expire_at: i64, now: Now) -> u32 {
+fn remaining(expire_at: i64, now: Now) -> u32 {
     let left = expire_at.saturating_sub(now.unix()).max(0);
     u32::try_from(left).unwrap_or(u32::MAX)
+}
+
+/// The same, as far as clients are told it.
+fn ttl(expire_at: i64, now: Now) -> u32 {
+    remaining(expire_at, now).min(MAX_TTL)
 }

@@ -17,6 +17,12 @@ pub(super) struct Traces {
 }
 
 impl Session {
+    /// What there is to keep of a token.
+    pub(super) fn trace(&self, id: Option<String>, issued_at: Option<i64>) -> TokenTrace {
+        let revocations = &self.context.guards.revocations;
+        revocations.trace(id, issued_at, &self.handle)
+    }
+
     /// Keeps the trace of the token that the connection is opened or refreshed with, in place of an earlier one.
     pub(super) fn keep_connection_token(&mut self, token: TokenTrace) {
         if !token.is_empty() || self.traces.is_some() {

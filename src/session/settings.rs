@@ -6,6 +6,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use http::HeaderName;
 
+use tidegate_transports::Delays;
+
 use super::Now;
 use crate::auth::TokenVerifier;
 use crate::channels::ChannelRules;
@@ -23,6 +25,8 @@ pub struct Context {
     pub guards: Guards,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Where batches wait for their time.
+    pub delays: Arc<Delays>,
 }
 
 /// What refuses clients beyond permissions. Fixed at start, unlike what it remembers.
@@ -98,6 +102,8 @@ pub struct Settings {
     pub channel_limit: Option<usize>,
     /// Commands of one connection under way at once, at least 1.
     pub concurrency: usize,
+    /// Replies do not wait for the write delay.
+    pub reply_without_queue: bool,
     /// Publications of one history reply.
     pub history_max_publications: usize,
     /// Publications recovered by one subscribe.
