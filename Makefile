@@ -1,10 +1,11 @@
 # README names the first two; they do all the set-up there is.
 CARGO ?= cargo
 PYTHON ?= python3
+GO ?= go
 VENV := tests/.venv
 DIST := web-client/dist/index.html
 
-.PHONY: run test test-rust test-web test-node test-browser test-python fuzz bench lint build setup clean
+.PHONY: run test test-rust test-web test-node test-browser test-python test-go test-docs fuzz bench lint build setup clean
 
 ## Build and start the server with the development configuration; prints the address of the test page.
 run: $(DIST)
@@ -13,7 +14,7 @@ run: $(DIST)
 	./target/debug/tidegate --config config/development.json
 
 ## Install what is missing and run every test.
-test: setup test-rust test-web test-node test-browser test-python fuzz
+test: setup test-rust test-web test-node test-browser test-python test-go test-docs fuzz
 
 build: $(DIST)
 	$(CARGO) build --bin tidegate
@@ -34,6 +35,13 @@ test-python: build $(VENV)/.installed
 	$(VENV)/bin/pytest tests/python
 	$(PYTHON) -m unittest discover --start-directory benches --top-level-directory benches
 
+test-go: build
+	cd tests/go && $(GO) test -count=1 ./...
+
+## Every example of docs/.
+test-docs: build tests/node_modules
+	cd tests && npm run test:docs
+
 ## A few seconds of each fuzz target.
 fuzz:
 	fuzz/run.sh 5
@@ -46,6 +54,7 @@ lint: $(DIST)
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	cd web-client && npm run check
+	cd tests/go && $(GO) vet ./...
 
 ## Debian packages that tests need and the machine does not have.
 setup:

@@ -110,6 +110,7 @@ impl Run {
             transport: transports[usize::from(mode & 3)],
             outbox: Arc::new(Outbox::new(Some(4000))),
             mailbox: Mailbox::default(),
+            batched: std::sync::atomic::AtomicUsize::default(),
         });
         let now = Now {
             instant: Instant::now(),

@@ -5,6 +5,7 @@
 //! only matter in a token that is otherwise good.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +15,9 @@ use serde_json::value::RawValue;
 use super::object::{Object, WrongType, integer, plain_text, raw, timestamp, value};
 use super::token::{ConnectToken, InvalidReason, SubscribeOptions, SubscribeToken, TokenError};
 use super::verifier::Purpose;
-use crate::channels::Overrides;
+use crate::channels::{Capabilities, Capability, Operations, Overrides};
+use crate::protocol::message::FilterNode;
+use crate::tags::Filter;
 
 /// The claims known for one purpose, of the right types.
 #[derive(Default)]
@@ -33,6 +36,8 @@ pub(super) struct Claims {
     channels: Vec<String>,
     subs: Vec<(String, RawOptions)>,
     meta: Option<Bytes>,
+    capabilities: Option<Box<Capabilities>>,
+    allow: Operations,
     /// Of the token itself.
     options: RawOptions,
 }
@@ -45,6 +50,7 @@ struct RawOptions {
     data: Option<Bytes>,
     b64data: Option<String>,
     overrides: Overrides,
+    tags_filter: Option<FilterNode>,
 }
 
 impl Claims {
@@ -80,12 +86,15 @@ impl Claims {
             ("channels", Purpose::Connection) => self.channels = value(json)?.unwrap_or_default(),
             ("subs", Purpose::Connection) => self.subs = subs(json)?,
             ("meta", Purpose::Connection) => self.meta = raw(json),
+            ("caps", Purpose::Connection) => self.capabilities = capabilities(json)?,
+            ("allow", Purpose::Subscription) => self.allow = operations(json)?,
             ("info", _) => self.options.info = raw(json),
             ("b64info", _) => self.options.b64info = value(json)?,
             ("client", Purpose::Subscription) => self.client = value(json)?.unwrap_or_default(),
             ("data", Purpose::Subscription) => self.options.data = raw(json),
             ("b64data", Purpose::Subscription) => self.options.b64data = value(json)?,
             ("override", Purpose::Subscription) => self.options.overrides = overrides(json)?,
+            ("server_tags_filter", Purpose::Subscription) => self.options.tags_filter = value(json)?,
             _ => {}
         }
         Ok(())
@@ -131,6 +140,7 @@ impl Claims {
             info,
             meta: self.meta,
             subs,
+            capabilities: self.capabilities,
             issued_at: self.issued_at,
             token_id: self.token_id,
         })
@@ -146,6 +156,7 @@ impl Claims {
             info,
             data,
             overrides,
+            server_filter,
         } = self.options.decode()?;
         Ok(SubscribeToken {
             user: self.user,
@@ -155,6 +166,8 @@ impl Claims {
             info,
             data,
             overrides,
+            server_filter,
+            allow: self.allow,
             issued_at: self.issued_at,
             token_id: self.token_id,
         })
@@ -173,8 +186,13 @@ impl RawOptions {
             info: info_of(self.info, self.b64info)?,
             data: info_of(self.data, self.b64data)?,
             overrides: self.overrides,
+            server_filter: self.tags_filter.map(server_filter).transpose()?,
         })
     }
+}
+
+fn server_filter(node: FilterNode) -> Result<Arc<Filter>, InvalidReason> {
+    Filter::new(node).map(Arc::new).map_err(InvalidReason::TagsFilter)
 }
 
 /// Bytes win over JSON.
@@ -217,10 +235,39 @@ fn sub_options(json: &RawValue) -> Result<RawOptions, WrongType> {
             "data" => options.data = raw(json),
             "b64data" => options.b64data = value(json)?,
             "override" => options.overrides = overrides(json)?,
+            "server_tags_filter" => options.tags_filter = value(json)?,
             _ => {}
         }
     }
     Ok(options)
+}
+
+/// Reads `caps`. Types are as strict as those of every claim; what they say may be for another version and then
+/// grants nothing (channels-and-auth.md 7.1).
+fn capabilities(json: &RawValue) -> Result<Option<Box<Capabilities>>, WrongType> {
+    let list: Vec<&RawValue> = serde_json::from_str(json.get())
+        .map(Option::unwrap_or_default)
+        .map_err(|_| WrongType)?;
+    let list = list.into_iter().map(capability).collect::<Result<Vec<_>, _>>()?;
+    Ok(Capabilities::new(list.into_iter().flatten()).map(Box::new))
+}
+
+fn capability(json: &RawValue) -> Result<Option<Capability>, WrongType> {
+    let (mut channels, mut kind, mut allow) = (Vec::new(), String::new(), Operations::default());
+    for (name, json) in Object::nested(json)?.into_folded() {
+        match name.as_str() {
+            "channels" => channels = value(json)?.unwrap_or_default(),
+            "match" => kind = value(json)?.unwrap_or_default(),
+            "allow" => allow = operations(json)?,
+            _ => {}
+        }
+    }
+    Ok(Capability::new(channels, &kind, allow))
+}
+
+fn operations(json: &RawValue) -> Result<Operations, WrongType> {
+    let names: Vec<String> = value(json)?.unwrap_or_default();
+    Ok(Operations::from_names(names.iter().map(String::as_str)))
 }
 
 fn overrides(json: &RawValue) -> Result<Overrides, WrongType> {

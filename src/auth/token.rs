@@ -1,10 +1,12 @@
 //! What a verified token grants, and why another grants nothing (channels-and-auth.md 4.3, 4.4, 4.6).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::channels::Overrides;
+use crate::channels::{Capabilities, Operations, Overrides};
+use crate::tags::{Filter, InvalidFilter};
 
 /// The grant of a connection token (channels-and-auth.md 4.4).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct ConnectToken {
     /// Server-side subscriptions by channel: from the claim `subs`, or without any there from `channels`. No
     /// name is empty; whether its namespace exists has not been looked at.
     pub subs: BTreeMap<String, SubscribeOptions>,
+    /// What the connection may do beside what namespaces allow.
+    pub capabilities: Option<Box<Capabilities>>,
     /// When the token was issued (`iat`), in Unix seconds.
     pub issued_at: Option<i64>,
     /// The token's identifier (`jti`).
@@ -37,6 +41,8 @@ pub struct SubscribeOptions {
     pub data: Option<Bytes>,
     /// Namespace options replaced for this subscription.
     pub overrides: Overrides,
+    /// Which publications the subscriber may get at all.
+    pub server_filter: Option<Arc<Filter>>,
 }
 
 /// The grant of a subscription token (channels-and-auth.md 4.6).
@@ -56,6 +62,10 @@ pub struct SubscribeToken {
     pub data: Option<Bytes>,
     /// Namespace options replaced for this subscription.
     pub overrides: Overrides,
+    /// Which publications the subscriber may get at all.
+    pub server_filter: Option<Arc<Filter>>,
+    /// What the subscriber may do in the channel beside what its namespace allows.
+    pub allow: Operations,
     /// When the token was issued (`iat`), in Unix seconds.
     pub issued_at: Option<i64>,
     /// The token's identifier (`jti`).
@@ -145,6 +155,9 @@ pub enum InvalidReason {
     /// A subscription token that names no channel.
     #[error("invalid token: channel claim is required for subscription JWT")]
     MissingChannel,
+    /// `server_tags_filter` is no filter. To go on without it would show what was to be hidden.
+    #[error("invalid token: server tags filter is not valid: {0}")]
+    TagsFilter(InvalidFilter),
     /// `b64info` or `b64data` is not base64.
     #[error("invalid token: base64 claim is not valid")]
     Base64,

@@ -1,10 +1,15 @@
 //! What a granted subscription may do: the namespace's options, then overrides, then the client's wishes
 //! (channels-and-auth.md 3.2 stage C, 4.4, 6).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use super::options::Namespace;
+use super::capability::Operations;
+use super::options::{Access, Namespace};
+use super::permission::Operation;
 use crate::config::RecoveryMode;
+use crate::tags::Filter;
 
 /// Who granted a subscription. The numbers appear in the server API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +35,8 @@ pub enum Source {
     Personal = 9,
     /// Server API.
     ServerApi = 10,
+    /// A capability of the connection.
+    ConnectionCapability = 11,
     /// First message of the subscribe stream proxy.
     StreamProxy = 13,
 }
@@ -55,6 +62,7 @@ impl Source {
             | Self::UserLimited
             | Self::ClientAllowed
             | Self::Insecure
+            | Self::ConnectionCapability
             | Self::StreamProxy => false,
         }
     }
@@ -63,7 +71,11 @@ impl Source {
     fn honours_wishes(self) -> bool {
         matches!(
             self,
-            Self::SubscriptionToken | Self::UserLimited | Self::ClientAllowed | Self::Insecure
+            Self::SubscriptionToken
+                | Self::UserLimited
+                | Self::ClientAllowed
+                | Self::Insecure
+                | Self::ConnectionCapability
         )
     }
 }
@@ -93,6 +105,17 @@ pub struct Wishes {
     pub recoverable: bool,
     /// `join_leave`
     pub join_leave: bool,
+    /// What capabilities of the connection add to the permissions that wishes depend on:
+    /// [`ChannelRules::readable`](super::ChannelRules::readable).
+    pub capable: Operations,
+}
+
+impl Wishes {
+    /// Whether there is one.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.positioned || self.recoverable || self.join_leave
+    }
 }
 
 /// What the granting side adds to a subscription.
@@ -106,9 +129,13 @@ pub struct SubscriptionExtras {
     pub data: Option<Bytes>,
     /// Replaced namespace options.
     pub overrides: Overrides,
+    /// What the subscriber may do in the channel beside what the namespace allows.
+    pub allow: Operations,
     /// `cache_recover` of the connect proxy: recover the latest publication without a request of the client,
     /// if the namespace recovers in cache mode.
     pub cache_recover: bool,
+    /// Which publications the subscriber may get at all (`server_tags_filter`).
+    pub server_filter: Option<Arc<Filter>>,
 }
 
 /// A subscription that was granted, with everything that was decided about it.
@@ -132,8 +159,14 @@ pub struct SubscriptionGrant {
     pub auto_recover: bool,
     /// Fossil deltas may be negotiated.
     pub delta: bool,
+    /// The hub keeps the latest publication as the base of deltas.
+    pub keep_latest: bool,
     /// A tags filter is accepted; without that it is a bad request (107).
     pub tags_filter: bool,
+    /// Which publications the subscriber may get at all.
+    pub server_filter: Option<Arc<Filter>>,
+    /// What the subscriber may do in the channel beside what the namespace allows.
+    pub allow: Operations,
     /// When the subscription expires, in Unix seconds; 0 means never.
     pub expire_at: i64,
     /// Channel info of the subscriber.
@@ -159,8 +192,11 @@ impl SubscriptionGrant {
         } else {
             Wishes::default()
         };
-        let reads_history = insecure || namespace.history_access.admits(user, true);
-        let sees_presence = insecure || namespace.presence_access.admits(user, true);
+        let allowed = extras.allow.union(wishes.capable);
+        let may =
+            |operation, access: Access| insecure || access.admits(user, true) || allowed.contains(operation);
+        let reads_history = may(Operation::History, namespace.history_access);
+        let sees_presence = may(Operation::Presence, namespace.presence_access);
 
         let wished_push = wishes.join_leave && namespace.join_leave && sees_presence;
         let wished_position = wishes.positioned && (namespace.allow_positioning || reads_history);
@@ -191,7 +227,10 @@ impl SubscriptionGrant {
             recovery_mode,
             auto_recover: recover && wants_cache && recovery_mode == RecoveryMode::Cache,
             delta: is_tuned && namespace.allows_fossil,
+            keep_latest: namespace.keep_latest_publication,
             tags_filter: is_tuned && namespace.allow_tags_filter,
+            server_filter: extras.server_filter,
+            allow: extras.allow,
             expire_at: extras.expire_at,
             info: extras.info,
             data: extras.data,

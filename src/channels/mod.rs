@@ -8,25 +8,30 @@
 //! The order of the checks inside a function is the one that clients observe and must stay as it is: which of
 //! two reasons a client is told decides whether its SDK retries.
 
+mod capability;
+mod expressions;
 mod format;
 mod glob;
 mod grant;
 mod name;
 mod options;
+mod patterns;
 mod permission;
 mod resolve;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod wildcard;
 
 pub use crate::config::RecoveryMode;
+pub use capability::{Capabilities, Capability, Operations};
 pub use format::DataFormat;
 pub use glob::{Glob, MalformedGlob};
 pub use grant::{Overrides, Source, SubscriptionExtras, SubscriptionGrant, Wishes};
 pub use name::{ChannelName, NameSyntax};
-pub use options::{Access, Namespace, StreamProxy, SubscriptionType};
+pub use options::{Access, Batching, Namespace, StreamProxy, SubscriptionType};
 pub use permission::{
     Denial, Operation, PublishDecision, PublishQuery, ReadQuery, Route, SubscribeDecision, SubscribeQuery,
 };
-pub use resolve::InvalidChannelRegex;
+pub use resolve::InvalidChannels;
 pub use rules::{ChannelRules, UnknownNamespace};

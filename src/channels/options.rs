@@ -41,8 +41,14 @@ pub struct Namespace {
     pub allows_fossil: bool,
     /// Publications of clients and of the server API are meant for deltas.
     pub delta_publish: bool,
+    /// The hub keeps the latest publication as the base of deltas.
+    pub keep_latest_publication: bool,
     /// Tags filters are accepted.
     pub allow_tags_filter: bool,
+    /// Pushes to subscribers that offer it carry a number in place of the channel's name.
+    pub allow_channel_compaction: bool,
+    /// How pushes to a subscriber collect; `None` if they do not.
+    pub batching: Option<Batching>,
     /// Who may subscribe; nobody is subscribed before, so `subscriber` means nothing here.
     pub subscribe_access: Access,
     /// Who may publish.
@@ -76,6 +82,17 @@ pub struct StreamProxy {
     pub name: String,
     /// Publications of the subscriber go into the stream.
     pub bidirectional: bool,
+}
+
+/// How the pushes of a channel to one connection collect before they are sent. At least one of the bounds is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batching {
+    /// Pushes after which a batch is sent, at least 2.
+    pub max_size: Option<usize>,
+    /// Time after which it is.
+    pub max_delay: Option<Duration>,
+    /// Send only the latest publication of a batch.
+    pub latest: bool,
 }
 
 /// The `allow_*_for_*` options of one operation.
@@ -114,24 +131,10 @@ pub enum SubscriptionType {
 }
 
 impl SubscriptionType {
-    const ALL: [Self; 5] = [
-        Self::Stream,
-        Self::Map,
-        Self::MapClients,
-        Self::MapUsers,
-        Self::SharedPoll,
-    ];
-
     /// `type` of the subscribe command.
     #[must_use]
     pub fn number(self) -> i32 {
         self as i32
-    }
-
-    /// The type of a subscribe command.
-    #[must_use]
-    pub fn from_number(number: i32) -> Option<Self> {
-        Self::ALL.into_iter().find(|of| of.number() == number)
     }
 }
 

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::capability::{Capabilities, Operations};
 use super::grant::Source;
-use super::options::{Namespace, SubscriptionType};
+use super::options::{Access, Namespace, SubscriptionType};
 use super::rules::{ChannelRules, UnknownNamespace};
 
 /// A subscribe command, as far as authorization depends on it.
@@ -18,6 +19,8 @@ pub struct SubscribeQuery<'a> {
     pub has_token: bool,
     /// `type` of the command.
     pub subscription_type: i32,
+    /// The connection's capabilities.
+    pub capabilities: Option<&'a Capabilities>,
 }
 
 /// A subscription that is not refused, yet.
@@ -49,8 +52,11 @@ pub struct PublishQuery<'a> {
     pub channel: &'a str,
     /// The connection's user, empty if anonymous.
     pub user: &'a str,
-    /// Whether this connection holds a live subscription to the exact channel.
-    pub subscribed: bool,
+    /// What this connection's live subscription to the exact channel allows beside the namespace; `None` without
+    /// one.
+    pub subscription: Option<Operations>,
+    /// The connection's capabilities.
+    pub capabilities: Option<&'a Capabilities>,
     /// What is to be published.
     pub data: &'a [u8],
 }
@@ -74,8 +80,11 @@ pub struct ReadQuery<'a> {
     pub channel: &'a str,
     /// The connection's user, empty if anonymous.
     pub user: &'a str,
-    /// Whether this connection holds a live subscription to the exact channel.
-    pub subscribed: bool,
+    /// What this connection's live subscription to the exact channel allows beside the namespace; `None` without
+    /// one.
+    pub subscription: Option<Operations>,
+    /// The connection's capabilities.
+    pub capabilities: Option<&'a Capabilities>,
 }
 
 /// Why something is refused. The text is for the log; clients are told [`code`](Self::code).
@@ -90,13 +99,13 @@ pub enum Denial {
     /// The name exceeds `channel.max_length`.
     #[error("channel too long")]
     NameTooLong,
-    /// The command's `type` is none that exists, or a shared poll channel was asked for with another.
+    /// A shared poll channel was asked for with another `type`.
     #[error("invalid subscription type")]
     InvalidType,
     /// A shared poll subscription to another channel.
     #[error("channel is not a shared poll channel")]
     NotSharedPoll,
-    /// The namespace is of another subscription type.
+    /// The namespace is of another subscription type, or the command's `type` is none that exists.
     #[error("subscription type mismatch")]
     TypeMismatch,
     /// A private channel, and no token.
@@ -164,11 +173,11 @@ impl ChannelRules {
     ///
     /// [`Denial::InvalidType`] or [`Denial::NotSharedPoll`].
     pub fn check_type(&self, channel: &str, subscription_type: i32) -> Result<(), Denial> {
-        let wanted = SubscriptionType::from_number(subscription_type).ok_or(Denial::InvalidType)?;
+        let wants_poll = subscription_type == SubscriptionType::SharedPoll.number();
         let is_poll = self
             .resolve(channel)
             .is_ok_and(|of| of.subscription_type == SubscriptionType::SharedPoll);
-        match (is_poll, wanted == SubscriptionType::SharedPoll) {
+        match (is_poll, wants_poll) {
             (true, false) => Err(Denial::InvalidType),
             (false, true) => Err(Denial::NotSharedPoll),
             _ => Ok(()),
@@ -195,9 +204,9 @@ impl ChannelRules {
     pub fn subscribe(&self, query: SubscribeQuery<'_>) -> Result<SubscribeDecision<'_>, Denial> {
         let SubscribeQuery {
             channel,
-            user,
             has_token,
             subscription_type,
+            ..
         } = query;
         let namespace = self.checked(channel)?;
         if subscription_type != namespace.subscription_type.number() {
@@ -209,23 +218,23 @@ impl ChannelRules {
         let route = if has_token {
             Some(Route::Token)
         } else {
-            self.route(namespace, channel, user)
+            self.route(namespace, query)
         };
         let route = route.ok_or(Denial::NotPermitted(Operation::Subscribe))?;
         Ok(SubscribeDecision { namespace, route })
     }
 
-    /// Steps 12 to 17.
-    fn route<'r>(&self, namespace: &'r Namespace, channel: &str, user: &str) -> Option<Route<'r>> {
+    /// Steps 12 to 17, with the connection's capabilities between 14 and 15 (3.9).
+    fn route<'r>(&self, namespace: &'r Namespace, query: SubscribeQuery<'_>) -> Option<Route<'r>> {
+        let SubscribeQuery { channel, user, .. } = query;
         let insecure = || self.insecure().then_some(Route::Granted(Source::Insecure));
+        let is_capable = || self.is_capable(query.capabilities, Operation::Subscribe, channel);
+        let capability = || is_capable().then_some(Route::Granted(Source::ConnectionCapability));
         if let Some(users) = self.user_list(namespace, channel) {
             // The name itself says who may enter: proxies and general permissions have no say.
             let listed = self.syntax().lists_user(users, user);
-            return if listed {
-                Some(Route::Granted(Source::UserLimited))
-            } else {
-                insecure()
-            };
+            let listed = listed.then_some(Route::Granted(Source::UserLimited));
+            return listed.or_else(capability).or_else(insecure);
         }
         if let Some(proxy) = &namespace.subscribe_proxy {
             return Some(Route::Proxy(proxy));
@@ -233,10 +242,9 @@ impl ChannelRules {
         if let Some(proxy) = &namespace.subscribe_stream_proxy {
             return Some(Route::StreamProxy(&proxy.name));
         }
-        if namespace.subscribe_access.admits(user, false) {
-            return Some(Route::Granted(Source::ClientAllowed));
-        }
-        insecure()
+        let admitted = || namespace.subscribe_access.admits(user, false);
+        let allowed = || admitted().then_some(Route::Granted(Source::ClientAllowed));
+        capability().or_else(allowed).or_else(insecure)
     }
 
     /// Whether a key of the connect command's `subs` is granted (section 6). `None` is skipped silently. Only to
@@ -250,10 +258,10 @@ impl ChannelRules {
         channel: &str,
         user: &str,
     ) -> Result<Option<&Arc<Namespace>>, UnknownNamespace> {
-        let namespace = self.resolve(channel)?;
+        let (namespace, rest) = self.lookup(channel)?;
         if namespace.subscribe_proxy.is_some()
             || self.is_private(channel)
-            || !namespace.accepts_name(self.syntax().parse(channel).rest, channel)
+            || !namespace.accepts_name(rest, channel)
         {
             return Ok(None);
         }
@@ -274,8 +282,9 @@ impl ChannelRules {
         let PublishQuery {
             channel,
             user,
-            subscribed,
             data,
+            subscription,
+            capabilities,
         } = query;
         let namespace = self.checked(channel)?;
         if !namespace.data_format.accepts(data) {
@@ -289,10 +298,14 @@ impl ChannelRules {
             Some(_) => return Err(Denial::NotAvailable),
             None => {}
         }
-        if namespace.publish_access.admits(user, subscribed) || self.insecure() {
-            return Ok(PublishDecision::Granted(namespace));
-        }
-        Err(Denial::NotPermitted(Operation::Publish))
+        let asker = ReadQuery {
+            channel,
+            user,
+            subscription,
+            capabilities,
+        };
+        self.permit(Operation::Publish, namespace.publish_access, asker)
+            .map(|()| PublishDecision::Granted(namespace))
     }
 
     /// A presence or presence stats command (3.5, steps 2 to 8).
@@ -305,10 +318,8 @@ impl ChannelRules {
         if !namespace.presence {
             return Err(Denial::NotAvailable);
         }
-        let granted = namespace.presence_access.admits(query.user, query.subscribed) || self.insecure();
-        granted
-            .then_some(namespace)
-            .ok_or(Denial::NotPermitted(Operation::Presence))
+        self.permit(Operation::Presence, namespace.presence_access, query)
+            .map(|()| namespace)
     }
 
     /// A history command (3.6), before its position and limit are looked at.
@@ -321,10 +332,49 @@ impl ChannelRules {
         if !namespace.has_history() {
             return Err(Denial::NotAvailable);
         }
-        let granted = namespace.history_access.admits(query.user, query.subscribed) || self.insecure();
-        granted
-            .then_some(namespace)
-            .ok_or(Denial::NotPermitted(Operation::History))
+        self.permit(Operation::History, namespace.history_access, query)
+            .map(|()| namespace)
+    }
+
+    /// What the connection's capabilities allow in a channel of the operations that a wish can depend on.
+    #[must_use]
+    pub fn readable(&self, channel: &str, capabilities: Option<&Capabilities>) -> Operations {
+        [Operation::History, Operation::Presence]
+            .into_iter()
+            .filter(|operation| self.is_capable(capabilities, *operation, channel))
+            .fold(Operations::default(), Operations::with)
+    }
+
+    /// Whether capabilities allow an operation in a channel. Names and subscription types have been checked by
+    /// then, or were when the question came up first.
+    #[must_use]
+    pub fn is_capable(
+        &self,
+        capabilities: Option<&Capabilities>,
+        operation: Operation,
+        channel: &str,
+    ) -> bool {
+        capabilities.is_some_and(|of| of.allow(operation, channel, self.expressions()))
+    }
+
+    /// The last steps of every operation but subscribing: the namespace's options, then the connection's
+    /// capabilities, then the subscription's, then `client.insecure` (3.4 to 3.6 and 3.9).
+    fn permit(&self, operation: Operation, access: Access, query: ReadQuery<'_>) -> Result<(), Denial> {
+        let ReadQuery {
+            channel,
+            user,
+            subscription,
+            capabilities,
+        } = query;
+        let granted = access.admits(user, subscription.is_some())
+            || self.is_capable(capabilities, operation, channel)
+            || subscription.is_some_and(|allowed| allowed.contains(operation))
+            || self.insecure();
+        if granted {
+            Ok(())
+        } else {
+            Err(Denial::NotPermitted(operation))
+        }
     }
 
     /// Whether a channel's namespace exists and admits its name.
@@ -337,9 +387,8 @@ impl ChannelRules {
 
     /// The namespace of a channel whose name is good.
     fn checked(&self, channel: &str) -> Result<&Arc<Namespace>, Denial> {
-        let name = self.syntax().parse(channel);
-        let namespace = self.resolve(channel)?;
-        if namespace.accepts_name(name.rest, channel) {
+        let (namespace, rest) = self.lookup(channel)?;
+        if namespace.accepts_name(rest, channel) {
             Ok(namespace)
         } else {
             Err(Denial::InvalidName)

@@ -1,28 +1,38 @@
 //! From `channel.*` as it is written to rules that can be asked.
 //!
-//! The configuration has been validated by then; what is left to fail is the one thing that only compiling can
-//! tell. Proxies, deltas and tags filters have a place in the rules and none in the configuration of this
-//! version, which refuses them.
+//! The configuration has been validated by then; what can still fail here is what has to be compiled or read to
+//! be used. Proxies have a place in the rules and none in the configuration of this version, which refuses them.
 
 use regex::Regex;
 
 use super::format::DataFormat;
 use super::name::NameSyntax;
-use super::options::{Access, Namespace, SubscriptionType};
+use super::options::{Access, Batching, Namespace, SubscriptionType};
 use super::rules::ChannelRules;
-use crate::config::{self, ChannelOptions, Channels, PublicationDataFormat};
+use crate::config::{self, ChannelOptions, ChannelPattern, Channels, DeltaType, PublicationDataFormat};
 
-/// An expression that does not compile. The fault is the operator's; the text is that of channels-and-auth.md
-/// 2.6.
+/// Options of channels that cannot be used. The fault is the operator's; the texts are those of
+/// channels-and-auth.md 2.6.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{place}: invalid channel regex {pattern}: {error}")]
-pub struct InvalidChannelRegex {
-    /// `namespace <name>` or `in channel.without_namespace`.
-    pub place: String,
-    /// The expression.
-    pub pattern: String,
-    /// What is wrong with it.
-    pub error: regex::Error,
+pub enum InvalidChannels {
+    /// An expression that does not compile.
+    #[error("{place}: invalid channel regex {pattern}: {error}")]
+    Regex {
+        /// `namespace <name>` or `in channel.without_namespace`.
+        place: String,
+        /// The expression.
+        pattern: String,
+        /// What is wrong with it.
+        error: regex::Error,
+    },
+    /// A channel pattern that is none.
+    #[error("namespace {namespace}: {problem}")]
+    Pattern {
+        /// The name of the namespace.
+        namespace: String,
+        /// What is wrong with the pattern.
+        problem: String,
+    },
 }
 
 impl ChannelRules {
@@ -30,8 +40,8 @@ impl ChannelRules {
     ///
     /// # Errors
     ///
-    /// A `channel_regex` that does not compile.
-    pub fn from_config(channels: &Channels, insecure: bool) -> Result<Self, InvalidChannelRegex> {
+    /// A `channel_regex` that does not compile, or a `pattern` that cannot be read.
+    pub fn from_config(channels: &Channels, insecure: bool) -> Result<Self, InvalidChannels> {
         let syntax = NameSyntax {
             private_prefix: channels.private_prefix.clone(),
             namespace_boundary: channels.namespace_boundary.clone(),
@@ -39,12 +49,26 @@ impl ChannelRules {
             user_separator: channels.user_separator.clone(),
         };
         let without = namespace("", &channels.without_namespace, channels)?;
-        let named = channels
-            .namespaces
-            .iter()
-            .map(|of| namespace(&of.name, &of.options, channels));
-        let named = named.collect::<Result<Vec<_>, _>>()?;
-        Ok(Self::new(syntax, channels.max_length, insecure, without, named))
+        let (mut named, mut by_pattern) = (Vec::new(), Vec::new());
+        for config::Namespace { name, options } in &channels.namespaces {
+            let namespace = namespace(name, options, channels)?;
+            if options.pattern.is_empty() {
+                named.push(namespace);
+            } else {
+                let pattern = ChannelPattern::parse(&options.pattern);
+                let pattern = pattern.map_err(|error| InvalidChannels::Pattern {
+                    namespace: name.clone(),
+                    problem: error.to_string(),
+                })?;
+                by_pattern.push((pattern, namespace));
+            }
+        }
+        let rules = Self::new(syntax, channels.max_length, insecure, without, named);
+        Ok(if channels.patterns {
+            rules.with_patterns(by_pattern)
+        } else {
+            rules
+        })
     }
 }
 
@@ -52,7 +76,7 @@ fn namespace(
     name: &str,
     options: &ChannelOptions,
     channels: &Channels,
-) -> Result<Namespace, InvalidChannelRegex> {
+) -> Result<Namespace, InvalidChannels> {
     Ok(Namespace {
         name: name.to_owned(),
         presence: options.presence,
@@ -67,6 +91,12 @@ fn namespace(
         allow_recovery: options.allow_recovery,
         recovery_mode: options.force_recovery_mode,
         auto_cache_recover: options.auto_cache_recover,
+        allow_channel_compaction: options.allow_channel_compaction,
+        allows_fossil: options.allowed_delta_types.contains(&DeltaType::Fossil),
+        delta_publish: options.delta_publish,
+        keep_latest_publication: options.keep_latest_publication,
+        allow_tags_filter: options.allow_tags_filter,
+        batching: batching(options),
         subscribe_access: Access {
             client: options.allow_subscribe_for_client,
             subscriber: false,
@@ -95,7 +125,21 @@ fn namespace(
     })
 }
 
-fn channel_regex(name: &str, pattern: &str) -> Result<Option<Regex>, InvalidChannelRegex> {
+/// A batch of one push is none.
+fn batching(options: &ChannelOptions) -> Option<Batching> {
+    let batching = Batching {
+        max_size: options.batch_max_size,
+        max_delay: options.batch_max_delay,
+        latest: options.batch_flush_latest,
+    };
+    let collects = match batching.max_size {
+        Some(size) => size > 1,
+        None => batching.max_delay.is_some(),
+    };
+    collects.then_some(batching)
+}
+
+fn channel_regex(name: &str, pattern: &str) -> Result<Option<Regex>, InvalidChannels> {
     if pattern.is_empty() {
         return Ok(None);
     }
@@ -104,7 +148,7 @@ fn channel_regex(name: &str, pattern: &str) -> Result<Option<Regex>, InvalidChan
             "" => "in channel.without_namespace".to_owned(),
             name => format!("namespace {name}"),
         };
-        InvalidChannelRegex {
+        InvalidChannels::Regex {
             place,
             pattern: pattern.to_owned(),
             error,
@@ -169,6 +213,7 @@ mod tests {
             user: "1",
             has_token: false,
             subscription_type: 0,
+            capabilities: None,
         };
         assert_eq!(
             rules.subscribe(query).err(),
@@ -192,7 +237,8 @@ mod tests {
             let read = ReadQuery {
                 channel: "ns:a",
                 user: "1",
-                subscribed: false,
+                subscription: None,
+                capabilities: None,
             };
             let subscribe = namespace.subscribe_access.admits("1", false);
             let publish = namespace.publish_access.admits("1", false);

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::expressions::Expressions;
 use super::grant::{Source, SubscriptionExtras, SubscriptionGrant, Wishes};
 use super::name::NameSyntax;
 use super::options::Namespace;
+use super::patterns::Patterns;
+use crate::config::ChannelPattern;
 
 /// Everything that is configured about channels. Immutable; a reload makes a new one.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +19,9 @@ pub struct ChannelRules {
     insecure: bool,
     without_namespace: Arc<Namespace>,
     namespaces: HashMap<Box<str>, Arc<Namespace>>,
+    /// Namespaces of channels that start with `/`; `None` if these are like others.
+    patterns: Option<Patterns>,
+    expressions: Arc<Expressions>,
 }
 
 /// A channel whose namespace is not configured (error 102).
@@ -43,19 +49,48 @@ impl ChannelRules {
             insecure,
             without_namespace: Arc::new(without_namespace),
             namespaces,
+            patterns: None,
+            expressions: Arc::default(),
         }
+    }
+
+    /// Resolves channels that start with `/` by these patterns from now on.
+    pub(super) fn with_patterns(
+        mut self,
+        namespaces: impl IntoIterator<Item = (ChannelPattern, Namespace)>,
+    ) -> Self {
+        let mut patterns = Patterns::default();
+        for (pattern, namespace) in namespaces {
+            patterns.insert(&pattern, Arc::new(namespace));
+        }
+        self.patterns = Some(patterns);
+        self
     }
 
     /// The options of a channel. The one question that the server API asks before it acts.
     ///
     /// # Errors
     ///
-    /// The name's namespace is not configured.
+    /// The name's namespace is not configured, or no pattern matches the name.
     pub fn resolve(&self, channel: &str) -> Result<&Arc<Namespace>, UnknownNamespace> {
-        match self.syntax.parse(channel).namespace {
-            "" => Ok(&self.without_namespace),
-            name => self.namespaces.get(name).ok_or(UnknownNamespace),
+        self.lookup(channel).map(|(namespace, _)| namespace)
+    }
+
+    /// The options of a channel, and the part of its name that `channel_regex` is about.
+    pub(super) fn lookup<'a>(
+        &self,
+        channel: &'a str,
+    ) -> Result<(&Arc<Namespace>, &'a str), UnknownNamespace> {
+        if let Some(patterns) = self.patterns.as_ref().filter(|_| channel.starts_with('/')) {
+            let namespace = patterns.find(channel).ok_or(UnknownNamespace)?;
+            return Ok((namespace, channel));
         }
+        let name = self.syntax.parse(channel);
+        let namespace = match name.namespace {
+            "" => &self.without_namespace,
+            name => self.namespaces.get(name).ok_or(UnknownNamespace)?,
+        };
+        Ok((namespace, name.rest))
     }
 
     /// How names are read.
@@ -80,6 +115,11 @@ impl ChannelRules {
 
     pub(super) fn max_length(&self) -> Option<usize> {
         self.max_length
+    }
+
+    /// Compiled expressions of capabilities; a reload begins anew.
+    pub(super) fn expressions(&self) -> &Expressions {
+        &self.expressions
     }
 
     pub(super) fn insecure(&self) -> bool {

@@ -18,6 +18,7 @@ mod duration;
 mod error;
 mod layers;
 mod load;
+mod pattern;
 pub(crate) mod sample;
 mod support;
 #[cfg(test)]
@@ -35,9 +36,11 @@ pub use error::{LoadError, Problem, Warning};
 pub(crate) use layers::Format;
 pub use layers::Sources;
 pub use load::{Loaded, load};
+pub(crate) use pattern::ChannelPattern;
 pub use tree::*;
 pub use types::{
-    ErrorMode, LogLevel, Named, PublicationDataFormat, RecoveryMode, SubscriptionType, Switched, TlsVersion,
+    DeltaType, ErrorMode, LogLevel, Named, PublicationDataFormat, RecoveryMode, RevocationStorage,
+    SubscriptionType, Switched, TlsVersion,
 };
 pub use value::Source;
 

@@ -34,13 +34,31 @@ pub enum EngineError {
 /// Takes what a broker delivers. Called in the order in which the broker accepted it, per channel.
 pub trait Receiver: Send + Sync + 'static {
     /// A publication for the local subscribers of a channel. `epoch` is set when it has an offset.
-    fn handle_publication(&self, channel: &str, publication: &Arc<Publication>, epoch: Option<&Epoch>);
+    fn handle_publication(
+        &self,
+        channel: &str,
+        publication: &Arc<Publication>,
+        epoch: Option<&Epoch>,
+        previous: Previous<'_>,
+    );
 
     /// A client joined a channel.
     fn handle_join(&self, channel: &str, info: &Arc<ClientInfo>);
 
     /// A client left a channel.
     fn handle_leave(&self, channel: &str, info: &Arc<ClientInfo>);
+}
+
+/// What a publication may be delivered as the difference from.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Previous<'a> {
+    /// Its publisher did not ask for that ([`PublishOptions::delta`]).
+    #[default]
+    Unwanted,
+    /// Its publisher asked, but the stream keeps nothing before it.
+    Unknown,
+    /// The publication before it in the stream.
+    Known(&'a Arc<Publication>),
 }
 
 /// History and publish/subscribe.
@@ -103,6 +121,9 @@ pub struct PublishOptions {
     pub idempotency_key: Option<String>,
     /// Scope of the publication's version; empty matches any.
     pub version_epoch: String,
+    /// Deliver it together with the publication before it in the stream, so that it can be sent as a difference.
+    /// The two are taken in the step that appends: nothing may come between them.
+    pub delta: bool,
 }
 
 /// How long results of idempotency keys are kept.

@@ -11,15 +11,38 @@
 use std::sync::Arc;
 
 use super::Subscriber;
+use super::numbers::Numbers;
 use super::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
+use super::tailored::Latest;
 
 /// A channel with local subscribers.
 pub(super) struct Channel {
     pub(super) name: Arc<str>,
-    subscribers: Mutex<Vec<Arc<Subscriber>>>,
+    members: Mutex<Members>,
     /// Written under the lock; read without it where an old answer does no harm.
     count: AtomicUsize,
     closed: AtomicBool,
+}
+
+struct Members {
+    subscribers: Vec<Arc<Subscriber>>,
+    /// What was broadcast last, kept from when the first subscriber joins that wants deltas without history.
+    latest: Option<Latest>,
+    /// What stands for the channel in pushes without its name, once a subscriber wants them.
+    number: Option<u32>,
+}
+
+impl Members {
+    fn push(&mut self, subscriber: Arc<Subscriber>, numbers: &Numbers) {
+        if subscriber.compacts() {
+            self.number = self.number.or_else(|| numbers.take());
+            subscriber.set_number(self.number);
+        }
+        if subscriber.keeps_latest() && self.latest.is_none() {
+            self.latest = Some(Latest::default());
+        }
+        self.subscribers.push(subscriber);
+    }
 }
 
 /// What a leave found.
@@ -29,37 +52,44 @@ pub(super) enum Left {
     Nobody,
     /// Others remain.
     One,
-    /// It was the last one: the channel is closed.
-    Last,
+    /// It was the last one: the channel is closed. Its number, if it had one, is free.
+    Last(Option<u32>),
 }
 
 impl Channel {
     /// A channel with its first subscriber.
-    pub(super) fn new(name: Arc<str>, first: Arc<Subscriber>) -> Self {
+    pub(super) fn new(name: Arc<str>, first: Arc<Subscriber>, numbers: &Numbers) -> Self {
         first.set_slot(0);
+        let mut members = Members {
+            subscribers: Vec::with_capacity(1),
+            latest: None,
+            number: None,
+        };
+        members.push(first, numbers);
         Self {
             name,
-            subscribers: Mutex::new(vec![first]),
+            members: Mutex::new(members),
             count: AtomicUsize::new(1),
             closed: AtomicBool::new(false),
         }
     }
 
     /// Adds a subscriber; `false` if the channel is closed.
-    pub(super) fn join(&self, subscriber: &Arc<Subscriber>) -> bool {
-        let mut subscribers = self.subscribers.lock();
+    pub(super) fn join(&self, subscriber: &Arc<Subscriber>, numbers: &Numbers) -> bool {
+        let mut members = self.members.lock();
         if self.is_closed() {
             return false;
         }
-        subscriber.set_slot(subscribers.len());
-        subscribers.push(subscriber.clone());
-        self.count.store(subscribers.len(), Ordering::Relaxed);
+        subscriber.set_slot(members.subscribers.len());
+        members.push(subscriber.clone(), numbers);
+        self.count.store(members.subscribers.len(), Ordering::Relaxed);
         true
     }
 
     /// Removes a subscriber.
     pub(super) fn leave(&self, subscriber: &Arc<Subscriber>) -> Left {
-        let mut subscribers = self.subscribers.lock();
+        let mut members = self.members.lock();
+        let subscribers = &mut members.subscribers;
         let slot = subscriber.slot();
         let is_there = subscribers
             .get(slot)
@@ -81,14 +111,16 @@ impl Channel {
             return Left::One;
         }
         self.closed.store(true, Ordering::Release);
-        Left::Last
+        Left::Last(members.number.take())
     }
 
-    /// Visits all subscribers; they see broadcasts in one order.
-    pub(super) fn broadcast(&self, mut offer: impl FnMut(&Subscriber)) {
-        for subscriber in self.subscribers.lock().iter() {
-            offer(subscriber);
-        }
+    /// Shows all subscribers to `deliver`, and what the channel keeps of the broadcast before if it keeps that.
+    /// They see broadcasts in one order.
+    pub(super) fn broadcast(&self, deliver: impl FnOnce(&[Arc<Subscriber>], Option<&mut Latest>)) {
+        let Members {
+            subscribers, latest, ..
+        } = &mut *self.members.lock();
+        deliver(subscribers, latest.as_mut());
     }
 
     /// Subscribers, as far as known without waiting for a broadcast.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Waker};
 
 use bytes::Bytes;
@@ -26,6 +27,8 @@ pub struct Handle {
     pub outbox: Arc<Outbox>,
     /// Where events for its session go.
     pub mailbox: Mailbox,
+    /// Bytes that wait in batches of its channels, and are not in its outbox yet.
+    pub batched: AtomicUsize,
 }
 
 /// Something that happened elsewhere and that a session must act on.
@@ -33,6 +36,8 @@ pub struct Handle {
 pub enum Event {
     /// Close the connection.
     Disconnect(Disconnect),
+    /// A token was revoked on which the session may live: it is to ask.
+    TokensRevoked,
     /// A positioned subscription lost its position.
     InsufficientState(Arc<str>),
     /// The server API subscribes the connection.
@@ -86,6 +91,11 @@ impl Mailbox {
         let waker = {
             let mut state = self.state.lock();
             if state.closed {
+                return;
+            }
+            let says_nothing_new = matches!(event, Event::TokensRevoked)
+                && matches!(state.events.back(), Some(Event::TokensRevoked));
+            if says_nothing_new {
                 return;
             }
             state.events.push_back(event);

@@ -1,14 +1,18 @@
 //! The hub: which local connection hears which channel, and the fan-out to them.
 //!
-//! A publication is encoded at most once per encoding, when the first subscriber of that encoding is met; from
+//! A publication is encoded at most once per encoding and form (as it is, as a string, as a patch), when the first
+//! subscriber that needs it is met; from
 //! there only reference-counted bytes move. The fan-out to one channel runs under that channel's lock: every
 //! subscriber sees publications in one order. The hub knows outboxes, not transports.
 
+mod batch;
 mod channel;
 mod encoded;
 mod handle;
+mod numbers;
 mod subscriber;
 mod sync;
+mod tailored;
 
 #[cfg(test)]
 mod tests;
@@ -20,11 +24,13 @@ use hashbrown::HashMap;
 use parking_lot::RwLock;
 use tidegate_transports::{TransportKind, flush};
 
-use crate::engine::{ClientInfo, Epoch, Publication};
+use crate::engine::{ClientInfo, Epoch, Previous, Publication};
 use channel::{Channel, Left};
 use encoded::EncodedPublication;
 pub use handle::{Event, Handle, Mailbox};
+use numbers::Numbers;
 pub use subscriber::{CaughtUp, Gap, Subscriber, Tracking};
+pub use tailored::Tailoring;
 
 const SHARDS: usize = 64;
 
@@ -32,6 +38,7 @@ const SHARDS: usize = 64;
 pub struct Hub {
     hasher: RandomState,
     shards: Vec<RwLock<HashMap<Arc<str>, Arc<Channel>>>>,
+    numbers: Numbers,
 }
 
 /// What a broadcast did, for metrics.
@@ -48,6 +55,7 @@ impl Default for Hub {
         Self {
             hasher: RandomState::new(),
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            numbers: Numbers::default(),
         }
     }
 }
@@ -57,14 +65,14 @@ impl Hub {
     pub fn join(&self, channel: &Arc<str>, subscriber: &Arc<Subscriber>) -> bool {
         loop {
             if let Some(open) = self.channel(channel)
-                && open.join(subscriber)
+                && open.join(subscriber, &self.numbers)
             {
                 return false;
             }
             let mut shard = self.shard(channel).write();
             // Somebody else may have opened the channel in between.
             if shard.get(channel).is_none_or(|known| known.is_closed()) {
-                let opened = Channel::new(channel.clone(), subscriber.clone());
+                let opened = Channel::new(channel.clone(), subscriber.clone(), &self.numbers);
                 shard.insert(channel.clone(), Arc::new(opened));
                 return true;
             }
@@ -76,8 +84,11 @@ impl Hub {
         let Some(open) = self.channel(channel) else {
             return false;
         };
-        if open.leave(subscriber) != Left::Last {
+        let Left::Last(number) = open.leave(subscriber) else {
             return false;
+        };
+        if let Some(number) = number {
+            self.numbers.give_back(number);
         }
         let mut shard = self.shard(channel).write();
         // Whoever joined since has put another channel in its place.
@@ -90,9 +101,22 @@ impl Hub {
         true
     }
 
-    /// Offers a publication to all local subscribers of a channel.
+    /// Offers a publication of which no deltas are wanted to all local subscribers of a channel.
     pub fn publication(
         &self,
+        channel: &str,
+        publication: &Arc<Publication>,
+        epoch: Option<&Epoch>,
+        now_ms: i64,
+    ) -> Delivery {
+        self.publication_after(Previous::Unwanted, channel, publication, epoch, now_ms)
+    }
+
+    /// Offers a publication to all local subscribers of a channel; to those with deltas as the difference from
+    /// `previous`, if that is what they were sent last.
+    pub fn publication_after(
+        &self,
+        previous: Previous<'_>,
         channel: &str,
         publication: &Arc<Publication>,
         epoch: Option<&Epoch>,
@@ -104,8 +128,11 @@ impl Hub {
         };
         let mut encoded = EncodedPublication::new(&channel.name, publication, epoch);
         flush::hold(|| {
-            channel.broadcast(|subscriber| {
-                subscriber.offer(publication, epoch, now_ms, &mut encoded, &mut delivery);
+            channel.broadcast(|subscribers, latest| {
+                encoded.base = tailored::base(previous, latest, publication, epoch);
+                for subscriber in subscribers {
+                    subscriber.offer(publication, epoch, now_ms, &mut encoded, &mut delivery);
+                }
             });
         });
         delivery
@@ -128,7 +155,11 @@ impl Hub {
         };
         let mut encoded = encoded::EncodedPush::new(&channel.name, info, build);
         flush::hold(|| {
-            channel.broadcast(|subscriber| subscriber.offer_push(&mut encoded, &mut delivery));
+            channel.broadcast(|subscribers, _| {
+                for subscriber in subscribers {
+                    subscriber.offer_push(&mut encoded, &mut delivery);
+                }
+            });
         });
         delivery
     }
@@ -172,6 +203,15 @@ impl Hub {
 }
 
 impl Delivery {
+    /// Counts a frame that was queued.
+    pub fn count(&mut self, transport: TransportKind, bytes: usize) {
+        let transport = transport as usize;
+        if let (Some(frames), Some(total)) = (self.frames.get_mut(transport), self.bytes.get_mut(transport)) {
+            *frames += 1;
+            *total += bytes as u64;
+        }
+    }
+
     /// What was queued for each transport that got something.
     pub fn by_transport(self) -> impl Iterator<Item = (TransportKind, u64, u64)> {
         TransportKind::ALL.into_iter().filter_map(move |transport| {

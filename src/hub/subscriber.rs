@@ -13,13 +13,17 @@
 
 use std::sync::Arc;
 
-use tidegate_transports::{Frame, Pushed};
+use tidegate_transports::{Delays, Due, Frame, Pushed};
 
+use super::batch::{Batch, Kind};
 use super::encoded::{EncodedPublication, EncodedPush};
 use super::sync::{AtomicUsize, Mutex, Ordering};
+use super::tailored::{Form, Tailored, Tailoring};
 use super::{Delivery, Event, Handle};
+use crate::channels::Batching;
 use crate::engine::{Epoch, Position, Publication};
 use crate::protocol::{Disconnect, EncodeError};
+use crate::tags::Filter;
 
 /// Publications held for one subscription while it is being made. A stream that outruns its reader by that much
 /// within one read of the engine is reported as a gap, not buffered without bound.
@@ -42,7 +46,7 @@ pub struct Gap;
 /// Result of merging history with what arrived meanwhile.
 #[derive(Debug, PartialEq, Eq)]
 pub struct CaughtUp {
-    /// Recovered publications, ascending, continued by those that arrived meanwhile.
+    /// Recovered publications that pass the filters, ascending, continued by those that arrived meanwhile.
     pub publications: Vec<Arc<Publication>>,
     /// Position after the last of them.
     pub position: Position,
@@ -54,6 +58,9 @@ pub struct Subscriber {
     handle: Arc<Handle>,
     tracking: Tracking,
     push_join_leave: bool,
+    /// Wants its channel's number in place of the name.
+    compacts: bool,
+    keeps_latest: bool,
     slot: AtomicUsize,
     state: Mutex<State>,
 }
@@ -62,8 +69,14 @@ pub struct Subscriber {
 struct State {
     phase: Phase,
     position: Option<Position>,
+    /// The number of the channel, once it has joined and if pushes carry it; else 0.
+    number: u32,
     /// When the position was last known to be right, Unix milliseconds.
     checked_ms: i64,
+    /// Filters and deltas, for those that have them.
+    tailored: Option<Box<Tailored>>,
+    /// Where pushes collect, if they do.
+    batch: Option<Box<Batch>>,
 }
 
 #[derive(Debug)]
@@ -79,6 +92,17 @@ enum Held {
     Push(Frame),
 }
 
+/// The delay of a batch has passed.
+impl Due for Subscriber {
+    fn due(self: Arc<Self>) {
+        let mut state = self.state.lock();
+        if let Some(batch) = &mut state.batch {
+            batch.is_due();
+            self.flush(batch);
+        }
+    }
+}
+
 impl Subscriber {
     /// A subscriber that holds everything back until [`release`](Self::release).
     #[must_use]
@@ -86,19 +110,76 @@ impl Subscriber {
         let state = State {
             phase: Phase::Held(Vec::new()),
             position: None,
+            number: 0,
             checked_ms: 0,
+            tailored: None,
+            batch: None,
         };
         Self {
             handle,
             tracking,
             push_join_leave,
+            compacts: false,
+            keeps_latest: false,
             slot: AtomicUsize::new(0),
             state: Mutex::new(state),
         }
     }
 
+    /// The same, with pushes that carry the channel's number in place of its name.
+    #[must_use]
+    pub fn compacted(mut self) -> Self {
+        self.compacts = true;
+        self
+    }
+
+    /// The same, with pushes that collect before they are queued. Deltas need every publication: with them, the
+    /// latest one does not stand for all.
+    #[must_use]
+    pub fn batched(self, options: Batching, delays: &Arc<Delays>) -> Arc<Self> {
+        Arc::new_cyclic(|me| {
+            let mut state = self.state.lock();
+            let has_delta = state
+                .tailored
+                .as_ref()
+                .is_some_and(|tailored| tailored.has_delta());
+            let latest = options.latest && !has_delta;
+            let batch = Batch::new(Batching { latest, ..options }, delays.clone(), me.clone());
+            state.batch = Some(Box::new(batch));
+            drop(state);
+            self
+        })
+    }
+
+    /// The same, with filters or deltas.
+    #[must_use]
+    pub fn tailored(mut self, tailoring: Tailoring) -> Self {
+        self.keeps_latest = tailoring.delta && tailoring.keep_latest;
+        self.state.lock().tailored = tailoring.tailored();
+        self
+    }
+
+    /// Replaces the filter that the server imposes. Counts from the next publication on.
+    pub fn set_server_filter(&self, filter: Option<Arc<Filter>>) {
+        let mut state = self.state.lock();
+        if filter.is_some() || state.tailored.is_some() {
+            state.tailored.get_or_insert_default().server_filter = filter;
+        }
+    }
+
+    /// Whether the filters let a publication pass.
+    #[must_use]
+    pub fn wants(&self, publication: &Publication) -> bool {
+        let state = self.state.lock();
+        state
+            .tailored
+            .as_ref()
+            .is_none_or(|tailored| tailored.wants(publication))
+    }
+
     /// Merges `recovered` (which ends at `top`) with the publications held since the subscriber joined the hub.
-    /// With `recover` false the merge only moves the position: the client starts after it.
+    /// With `recover` false the merge only moves the position: the client starts after it. Filters are asked last:
+    /// what they drop is no gap.
     ///
     /// # Errors
     /// [`Gap`] if what was held does not continue `top`.
@@ -136,6 +217,13 @@ impl Subscriber {
             }
             held.retain(|item| !matches!(item, Held::Publication(publication, _) if publication.offset > 0));
         }
+        if let Some(tailored) = &mut state.tailored {
+            recovered.retain(|publication| tailored.wants(publication));
+            // Without any the client may have nothing to apply a patch to: it gets the next one whole.
+            if let Some(last) = recovered.last() {
+                tailored.recovered(last.offset, &position.epoch);
+            }
+        }
         state.position = Some(position.clone());
         state.checked_ms = now_ms;
         Ok(CaughtUp {
@@ -153,7 +241,9 @@ impl Subscriber {
         };
         for item in held {
             match item {
-                Held::Push(frame) => self.push(frame, &mut Delivery::default()),
+                Held::Push(frame) => {
+                    self.send(&mut state, Kind::JoinOrLeave, frame, &mut Delivery::default());
+                }
                 Held::Publication(publication, epoch) => {
                     let mut encoded = EncodedPublication::new(channel, &publication, epoch.as_ref());
                     let delivery = &mut Delivery::default();
@@ -170,9 +260,9 @@ impl Subscriber {
         }
     }
 
-    /// Delivers nothing from now on.
+    /// Delivers nothing from now on but what has been collected, which is queued.
     pub fn stop(&self) {
-        self.state.lock().phase = Phase::Lost;
+        self.end(&mut self.state.lock());
     }
 
     /// Whether it was stopped or lost its position: nothing is delivered any more.
@@ -209,8 +299,28 @@ impl Subscriber {
             state.checked_ms = now_ms;
             return true;
         }
-        state.phase = Phase::Lost;
+        self.end(&mut state);
         false
+    }
+
+    /// The number by which pushes name the channel; 0 if they carry its name. Known once it has joined.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.state.lock().number
+    }
+
+    pub(super) fn compacts(&self) -> bool {
+        self.compacts
+    }
+
+    /// Called before there is a push.
+    pub(super) fn set_number(&self, number: Option<u32>) {
+        self.state.lock().number = number.unwrap_or(0);
+    }
+
+    /// Whether its channel is to keep what it broadcast last.
+    pub(super) fn keeps_latest(&self) -> bool {
+        self.keeps_latest
     }
 
     pub(super) fn slot(&self) -> usize {
@@ -249,7 +359,7 @@ impl Subscriber {
         if matches!(state.phase, Phase::Lost) {
             return;
         }
-        let frame = match encoded.get(self.handle.encoding) {
+        let frame = match encoded.get(self.handle.encoding, state.number) {
             Ok(frame) => frame.clone(),
             Err(error) => return self.refuse(&error),
         };
@@ -260,7 +370,7 @@ impl Subscriber {
                     held.push(Held::Push(frame));
                 }
             }
-            _ => self.push(frame, delivery),
+            _ => self.send(&mut state, Kind::JoinOrLeave, frame, delivery),
         }
     }
 
@@ -268,7 +378,7 @@ impl Subscriber {
     fn deliver(
         &self,
         state: &mut State,
-        publication: &Publication,
+        publication: &Arc<Publication>,
         epoch: Option<&Epoch>,
         now_ms: i64,
         encoded: &mut EncodedPublication<'_>,
@@ -294,32 +404,64 @@ impl Subscriber {
             position.offset = publication.offset;
             state.checked_ms = now_ms;
         }
-        match encoded.get(self.handle.encoding) {
-            Ok(frame) => self.push(frame.clone(), delivery),
+        let State { tailored, number, .. } = &mut *state;
+        let form = match tailored {
+            None => Form::Plain,
+            Some(tailored) if tailored.wants(publication) => {
+                tailored.send(publication, epoch, encoded.base.as_ref())
+            }
+            Some(_) => return,
+        };
+        match encoded.get(self.handle.encoding, form, *number) {
+            Ok(frame) => self.send(state, Kind::Publication, frame.clone(), delivery),
             Err(error) => self.refuse(&error),
         }
     }
 
     fn lose(&self, state: &mut State, channel: &Arc<str>) {
-        state.phase = Phase::Lost;
+        self.end(state);
         self.handle
             .mailbox
             .post(Event::InsufficientState(channel.clone()));
     }
 
+    fn end(&self, state: &mut State) {
+        if let Some(mut batch) = state.batch.take() {
+            self.flush(&mut batch);
+        }
+        state.phase = Phase::Lost;
+    }
+
+    fn send(&self, state: &mut State, kind: Kind, frame: Frame, delivery: &mut Delivery) {
+        match &mut state.batch {
+            None => self.push(frame, delivery),
+            Some(batch) => self.collect(batch, kind, frame, delivery),
+        }
+    }
+
+    fn collect(&self, batch: &mut Batch, kind: Kind, frame: Frame, delivery: &mut Delivery) {
+        let bytes = frame.payload().len();
+        let Handle { outbox, batched, .. } = &*self.handle;
+        let added = batch.add(kind, frame, batched, outbox.limit());
+        if !added.supersedes {
+            delivery.count(self.handle.transport, bytes);
+        }
+        if added.is_full {
+            self.flush(batch);
+        }
+    }
+
+    /// Queues what was collected, and was counted as delivered then.
+    fn flush(&self, batch: &mut Batch) {
+        for frame in batch.take(&self.handle.batched) {
+            self.push(frame, &mut Delivery::default());
+        }
+    }
+
     fn push(&self, frame: Frame, delivery: &mut Delivery) {
-        let bytes = frame.payload().len() as u64;
+        let bytes = frame.payload().len();
         match self.handle.outbox.push(frame) {
-            Pushed::Queued => {
-                let transport = self.handle.transport as usize;
-                if let (Some(frames), Some(total)) = (
-                    delivery.frames.get_mut(transport),
-                    delivery.bytes.get_mut(transport),
-                ) {
-                    *frames += 1;
-                    *total += bytes;
-                }
-            }
+            Pushed::Queued => delivery.count(self.handle.transport, bytes),
             Pushed::Overflow => self.handle.mailbox.post(Event::Disconnect(Disconnect::SLOW)),
             Pushed::Closed => {}
         }

@@ -1,4 +1,10 @@
+mod batch;
+mod compaction;
+
+mod tailored;
+
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -16,6 +22,7 @@ fn handle(encoding: Encoding, limit: Option<usize>) -> Arc<Handle> {
         transport: TransportKind::Websocket,
         outbox: Arc::new(Outbox::new(limit)),
         mailbox: Mailbox::default(),
+        batched: AtomicUsize::default(),
     })
 }
 

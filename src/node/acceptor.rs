@@ -1,6 +1,7 @@
 //! Where transports open sessions: the one accept path.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use http::HeaderMap;
@@ -80,6 +81,7 @@ impl Acceptor for NodeAcceptor {
             transport: handshake.transport,
             outbox,
             mailbox: Mailbox::default(),
+            batched: AtomicUsize::default(),
         });
         let header_user = self
             .node
@@ -88,7 +90,7 @@ impl Acceptor for NodeAcceptor {
             .user_id_header
             .as_ref()
             .and_then(|name| handshake.headers.get(name))
-            .and_then(|value| value.to_str().ok())
+            .and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
             .filter(|user| !user.is_empty())
             .map(str::to_owned);
         tracing::debug!(transport = handshake.transport.name(), client = %handle.client, "client connection established");

@@ -4,15 +4,23 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Node, unix_ms};
-use crate::engine::{ClientInfo, Epoch, Publication, Receiver};
+use crate::engine::{ClientInfo, Epoch, Previous, Publication, Receiver};
 use crate::hub::Delivery;
 use crate::telemetry::FrameType;
 
 impl Receiver for Node {
-    fn handle_publication(&self, channel: &str, publication: &Arc<Publication>, epoch: Option<&Epoch>) {
+    fn handle_publication(
+        &self,
+        channel: &str,
+        publication: &Arc<Publication>,
+        epoch: Option<&Epoch>,
+        previous: Previous<'_>,
+    ) {
         self.context.metrics.broker_received(FrameType::PushPublication);
         let started = Instant::now();
-        let delivery = self.hub.publication(channel, publication, epoch, unix_ms());
+        let delivery = self
+            .hub
+            .publication_after(previous, channel, publication, epoch, unix_ms());
         self.context.metrics.broadcast(started.elapsed());
         self.count(FrameType::PushPublication, delivery);
     }

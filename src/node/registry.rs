@@ -40,6 +40,9 @@ impl State {
         let removed = members.remove(&key).is_some();
         if members.is_empty() {
             self.users.remove(user);
+            if self.users.len() < self.users.capacity() / 4 {
+                self.users.shrink_to_fit();
+            }
         } else if members.len() < members.capacity() / 4 {
             members.shrink_to_fit();
         }

@@ -2,6 +2,7 @@
 
 pub mod codes;
 mod decode;
+mod delta;
 mod emulation;
 mod encode;
 pub mod json;
@@ -10,9 +11,10 @@ mod push;
 use crate::engine::{ClientInfo, Publication};
 pub use codes::{Disconnect, ErrorCode, Unsubscribe};
 pub use decode::{Commands, DecodeError};
+pub use delta::{Patch, delta_messages, encode_delta};
 pub use emulation::decode_emulation;
 pub use encode::{EncodeError, encode_reply};
-pub use push::encode_publication;
+pub use push::{Address, encode_publication};
 
 /// Messages of the client protocol, compiled from `proto/client.proto`.
 #[allow(

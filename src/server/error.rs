@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::auth::{BuildError, MalformedOrigin};
-use crate::channels::InvalidChannelRegex;
+use crate::channels::InvalidChannels;
 
 /// What the operator must change.
 #[derive(Debug, thiserror::Error)]
@@ -15,9 +15,9 @@ pub enum StartError {
     /// `client.token` or `client.subscription_token`.
     #[error("{0}")]
     Tokens(BuildError),
-    /// A namespace's expression.
+    /// A namespace's expression or pattern.
     #[error("{0}")]
-    Channels(InvalidChannelRegex),
+    Channels(InvalidChannels),
     /// `client.user_id_http_header`.
     #[error("invalid client.user_id_http_header {0:?}: not the name of an HTTP header")]
     UserHeader(String),

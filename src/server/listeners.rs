@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::routes::{Endpoint, Routes, Service};
-use super::surface::{Surface, folder, path};
+use super::surface::{Surface, folder, outbox_options, path};
 use super::test_page::{self, PageFacts, PageTransports, TestPage};
 use super::tls::{Certificates, Tls};
 use super::{StartError, VERSION};
@@ -286,7 +286,7 @@ impl Listeners {
         let _on_worker = worker.enter();
         match quic::Endpoint::new(socket, config) {
             Ok(endpoint) => {
-                let options = http3_options(assembly.config);
+                let options = http3_options(assembly.config, assembly.node);
                 let (acceptor, stop) = (assembly.acceptor.clone(), assembly.stop.clone());
                 let serving = http3::serve(endpoint, service, acceptor, options, stop);
                 self.tasks.spawn_on(serving, worker);
@@ -385,7 +385,7 @@ async fn sweep(emulation: Arc<EmulationRegistry>) {
     }
 }
 
-fn http3_options(config: &Config) -> Http3Options {
+fn http3_options(config: &Config, node: &Node) -> Http3Options {
     let message_size_limit = match config.webtransport.message_size_limit {
         0 => 65_536,
         limit => limit,
@@ -394,7 +394,7 @@ fn http3_options(config: &Config) -> Http3Options {
         webtransport: config.webtransport.enabled.then(|| WebTransportOptions {
             path: path(&config.webtransport.handler_prefix),
             message_size_limit,
-            outbox_limit: config.client.queue_max_size,
+            outbox: outbox_options(config, node),
             ..WebTransportOptions::default()
         }),
         max_request_streams: H3_REQUEST_STREAMS,

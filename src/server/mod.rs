@@ -30,6 +30,7 @@ use crate::auth::{HttpKeySource, KeySource, OriginRules};
 use crate::config::{Config, Loaded};
 use crate::engine::memory::{MemoryBroker, MemoryPresence, SWEEP_INTERVAL};
 use crate::node::{Admission, ConnectionLimits, Node, NodeAcceptor, Parts};
+use crate::session::Context;
 use crate::telemetry::{Metrics, TEXT_FORMAT};
 pub use error::StartError;
 use listeners::Listeners;
@@ -68,6 +69,7 @@ impl Server {
         let key_source: Arc<dyn KeySource> = Arc::new(HttpKeySource::new().map_err(StartError::KeySource)?);
         let id = Uuid::new_v4().to_string();
         let context = Arc::new(session_context(config, id.clone(), &key_source)?);
+        let delays = context.delays.clone();
         rules::log_verifiers(&context.rules.load());
         let origins = OriginRules::new(&config.client.allowed_origins).map_err(StartError::Origins)?;
         if origins.allows_any() {
@@ -102,7 +104,8 @@ impl Server {
         let acceptor = Arc::new(NodeAcceptor::new(node.clone(), admission));
         let stop = CancellationToken::new();
         let mut background = JoinSet::new();
-        background.spawn(sweep(broker, presence));
+        background.spawn(sweep(broker, presence, node.context().clone()));
+        background.spawn(delays.run());
         let listeners = Listeners::open(config, sockets, workers, &node, &acceptor, &stop, &mut background)?;
         log_warnings(loaded);
         Ok(Self {
@@ -160,13 +163,14 @@ impl Server {
     }
 }
 
-async fn sweep(broker: Arc<MemoryBroker>, presence: Arc<MemoryPresence>) {
+async fn sweep(broker: Arc<MemoryBroker>, presence: Arc<MemoryPresence>, context: Arc<Context>) {
     let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
     loop {
         ticks.tick().await;
         let now = std::time::Instant::now();
         broker.sweep(now);
         presence.sweep(now);
+        context.guards.sweep(Node::now());
     }
 }
 

@@ -1,6 +1,7 @@
 //! From configuration to what sessions share.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use http::HeaderName;
@@ -9,7 +10,9 @@ use super::{StartError, VERSION};
 use crate::auth::{Algorithm, KeySource, Purpose, TokenVerifier};
 use crate::channels::ChannelRules;
 use crate::config::Config;
-use crate::session::{Context, Personal, Rules, Settings};
+use crate::limits::OperationLimits;
+use crate::revocation::Revocations;
+use crate::session::{Context, Guards, Personal, Rules, Settings};
 use crate::telemetry::Metrics;
 
 /// What all sessions of a server share, by its configuration.
@@ -24,7 +27,12 @@ pub fn session_context(
     Ok(Context {
         settings: settings(config, node),
         rules: ArcSwap::from_pointee(build(config, source)?),
+        guards: Guards {
+            limits: OperationLimits::from_config(&config.client.rate_limit, Instant::now()),
+            revocations: Revocations::default(),
+        },
         metrics: Arc::new(Metrics::new(VERSION)),
+        delays: Arc::default(),
     })
 }
 
@@ -77,6 +85,7 @@ pub(super) fn settings(config: &Config, node: String) -> Settings {
         position_max_time_lag: client.channel_position_max_time_lag.filter(|lag| !lag.is_zero()),
         channel_limit: client.channel_limit,
         concurrency: client.concurrency.max(1),
+        reply_without_queue: client.reply_without_queue,
         history_max_publications: client.history_max_publication_limit.unwrap_or(usize::MAX),
         recovery_max_publications: client.recovery_max_publication_limit.unwrap_or(usize::MAX),
         include_server_time: client.connect_include_server_time,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use tidegate_transports::streaming::StreamOptions;
 use tidegate_transports::websocket::{Compression, WebsocketOptions};
+use tidegate_transports::{OutboxOptions, Pace};
 
 use super::emulation::Emulation;
 use super::routes::Endpoint;
@@ -25,9 +26,9 @@ impl Surface {
     /// Endpoints for clients.
     pub(super) fn external(config: &Config, node: &Arc<Node>) -> Self {
         let mut surface = Self::default();
-        let outbox_limit = config.client.queue_max_size;
+        let outbox = outbox_options(config, node);
         if !config.websocket.disabled {
-            let options = Arc::new(websocket_options(config));
+            let options = Arc::new(websocket_options(config, outbox.clone()));
             surface.add(
                 0,
                 "websocket",
@@ -46,7 +47,7 @@ impl Surface {
         if config.http_stream.enabled {
             let options = StreamOptions {
                 max_request_body_size: config.http_stream.max_request_body_size,
-                outbox_limit,
+                outbox: outbox.clone(),
             };
             surface.add(
                 2,
@@ -58,7 +59,7 @@ impl Surface {
         if config.sse.enabled {
             let options = StreamOptions {
                 max_request_body_size: config.sse.max_request_body_size,
-                outbox_limit,
+                outbox,
             };
             surface.add(3, "sse", &config.sse.handler_prefix, Endpoint::Sse(options));
         }
@@ -151,7 +152,25 @@ pub(super) fn folder(prefix: &str) -> String {
     format!("{}/", prefix.trim_end_matches('/'))
 }
 
-fn websocket_options(config: &Config) -> WebsocketOptions {
+/// How outboxes queue, whatever the transport.
+pub(super) fn outbox_options(config: &Config, node: &Node) -> OutboxOptions {
+    let client = &config.client;
+    let is_paced = client.write_delay.is_some() || client.queue_shrink_delay.is_some();
+    let pace = is_paced.then(|| {
+        Arc::new(Pace {
+            write_delay: client.write_delay,
+            shrink_delay: client.queue_shrink_delay,
+            delays: node.context().delays.clone(),
+        })
+    });
+    OutboxOptions {
+        limit: client.queue_max_size,
+        max_batch: client.max_messages_in_frame.unwrap_or(usize::MAX),
+        pace,
+    }
+}
+
+fn websocket_options(config: &Config, outbox: OutboxOptions) -> WebsocketOptions {
     let websocket = &config.websocket;
     let message_size_limit = websocket.message_size_limit;
     WebsocketOptions {
@@ -167,7 +186,7 @@ fn websocket_options(config: &Config) -> WebsocketOptions {
                 .clamp(1, 9),
             min_size: websocket.compression_min_size,
         }),
-        outbox_limit: config.client.queue_max_size,
+        outbox,
         ping_interval: config.client.ping_interval,
         pong_timeout: config.client.pong_timeout,
     }

@@ -7,11 +7,11 @@ use bytes::Bytes;
 
 use super::call::{Answer, Call};
 use super::command::{Continuation, Pending, Refusal, Ticket};
-use super::subscribe::{Attaching, attached};
-use super::{Now, Phase, Session, ttl};
+use super::subscribe::{Asked, Attaching, attached};
+use super::subscription::Subscription;
+use super::{Now, Phase, Rules, Session, ttl};
 use crate::auth::{ConnectToken, SubscribeOptions, TokenError, Verification};
-use crate::channels::{Source, SubscriptionExtras, Wishes};
-use crate::engine::Since;
+use crate::channels::{Capabilities, Source, SubscriptionExtras, Wishes};
 use crate::protocol::{Disconnect, ErrorCode, message};
 use crate::telemetry::ClientLabel;
 
@@ -43,6 +43,7 @@ struct Credentials {
     info: Bytes,
     expire_at: i64,
     subs: BTreeMap<String, SubscribeOptions>,
+    capabilities: Option<Box<Capabilities>>,
     origin: Origin,
 }
 
@@ -75,7 +76,7 @@ impl Session {
         };
         if !connecting.request.token.is_empty() {
             return match rules.tokens.verify_connect(&connecting.request.token, now.unix()) {
-                Verification::Ready(result) => self.connect_token_checked(connecting, result),
+                Verification::Ready(result) => self.connect_token_checked(connecting, result, now),
                 Verification::Pending(wait) => {
                     let wait = Box::pin(async { Answer::ConnectToken(wait.await) });
                     self.connect_call(connecting, Call::Await(wait));
@@ -88,6 +89,7 @@ impl Session {
             info: Bytes::new(),
             expire_at: 0,
             subs: BTreeMap::new(),
+            capabilities: None,
             origin: Origin::Anonymous,
         };
         if !rules.allow_anonymous_connect && !rules.insecure {
@@ -99,16 +101,20 @@ impl Session {
                 }
             }
         }
-        self.authenticated(connecting, credentials)
+        self.authenticated(connecting, credentials, now)
     }
 
     fn connect_token_checked(
         &mut self,
         connecting: Connecting,
         result: Result<ConnectToken, TokenError>,
+        now: Now,
     ) -> Result<(), Refusal> {
-        let token = result.map_err(|error| self.refuse_token(&error, ErrorCode::TOKEN_EXPIRED.into()))?;
+        let mut token = result.map_err(|error| self.refuse_token(&error, ErrorCode::TOKEN_EXPIRED.into()))?;
+        let trace = self.trace(token.token_id.take(), token.issued_at);
+        self.keep_connection_token(trace);
         let rules = self.context.rules.load();
+        check_channels(&rules, &token)?;
         if token.user.is_empty() && rules.disallow_anonymous_tokens {
             return Err(Disconnect::PERMISSION_DENIED.into());
         }
@@ -118,10 +124,11 @@ impl Session {
             // An insecure server lets tokens open connections but not end them.
             expire_at: if rules.insecure { 0 } else { token.expire_at },
             subs: token.subs,
+            capabilities: token.capabilities,
             origin: Origin::Token,
         };
         drop(rules);
-        self.authenticated(connecting, credentials)
+        self.authenticated(connecting, credentials, now)
     }
 
     /// Why a connection token is no good; only for an expired one connect and refresh differ.
@@ -138,11 +145,19 @@ impl Session {
         }
     }
 
-    fn authenticated(&mut self, mut connecting: Connecting, credentials: Credentials) -> Result<(), Refusal> {
+    fn authenticated(
+        &mut self,
+        mut connecting: Connecting,
+        credentials: Credentials,
+        now: Now,
+    ) -> Result<(), Refusal> {
         self.user = credentials.user;
         self.conn_info = credentials.info;
+        self.capabilities = credentials.capabilities;
         connecting.expire_at = credentials.expire_at;
         tracing::debug!(client = %self.handle.client, user = %self.user, "client authenticated");
+        self.check_revoked_connection(now)?;
+        self.check_connect_limit(now)?;
         self.plan_subscriptions(&mut connecting, credentials.subs, credentials.origin)?;
         if self
             .context
@@ -194,6 +209,7 @@ impl Session {
                 info: options.info,
                 data: options.data,
                 overrides: options.overrides,
+                server_filter: options.server_filter,
                 ..SubscriptionExtras::default()
             };
             planned.push((channel, namespace, Source::ConnectionToken, extras));
@@ -234,15 +250,14 @@ impl Session {
             {
                 continue;
             }
-            let asked = connecting
-                .request
-                .subs
-                .get(&channel)
-                .filter(|sub| sub.recover)
-                .map(|sub| Since {
-                    offset: sub.offset,
-                    epoch: sub.epoch.clone(),
-                });
+            let asked = match connecting.request.subs.get(&channel) {
+                Some(sub) => {
+                    self.check_delta(&sub.delta)?;
+                    // Filters are for subscriptions that the client makes.
+                    Asked::by(sub, None)
+                }
+                None => Asked::default(),
+            };
             let grant = channels.grant(namespace, source, &self.user, Wishes::default(), extras);
             connecting
                 .attaching
@@ -258,8 +273,12 @@ impl Session {
         now: Now,
     ) -> Result<(), Refusal> {
         match (connecting.stage, answer) {
-            (Stage::Token, Answer::ConnectToken(result)) => self.connect_token_checked(*connecting, result),
+            (Stage::Token, Answer::ConnectToken(result)) => {
+                self.connect_token_checked(*connecting, result, now)
+            }
             (Stage::Registering, Answer::Registered(true)) => {
+                // From now on the node tells this session of what is revoked.
+                self.check_revoked_connection(now)?;
                 if connecting.expire_at > 0 && connecting.expire_at <= now.unix() {
                     return Err(ErrorCode::EXPIRED.into());
                 }
@@ -419,26 +438,23 @@ impl Session {
         result: Result<ConnectToken, TokenError>,
         now: Now,
     ) -> Result<(), Refusal> {
-        let token = result.map_err(|error| self.refuse_token(&error, Disconnect::EXPIRED.into()))?;
+        let mut token = result.map_err(|error| self.refuse_token(&error, Disconnect::EXPIRED.into()))?;
+        let rules = self.context.rules.load_full();
+        check_channels(&rules, &token)?;
         if token.user != self.user {
             return Err(Disconnect::INVALID_TOKEN.into());
         }
-        let rules = self.context.rules.load_full();
-        if token
-            .subs
-            .keys()
-            .any(|channel| rules.channels.resolve(channel).is_err())
-        {
-            return Err(ErrorCode::UNKNOWN_CHANNEL.into());
+        let trace = self.trace(token.token_id.take(), token.issued_at);
+        if self.has_revoked(&trace, None, now) {
+            return Err(Disconnect::STATE_INVALIDATED.into());
         }
         let expire_at = if rules.insecure { 0 } else { token.expire_at };
         if expire_at > 0 && expire_at <= now.unix() {
             return Err(ErrorCode::EXPIRED.into());
         }
-        let lacks = self
-            .subscriptions
-            .iter()
-            .any(|(channel, subscription)| subscription.from_token && !token.subs.contains_key(&**channel));
+        let lacks = self.subscriptions.iter().any(|(channel, subscription)| {
+            subscription.source == Source::ConnectionToken && !token.subs.contains_key(&**channel)
+        });
         let adds = token
             .subs
             .keys()
@@ -449,6 +465,14 @@ impl Session {
         if let Some(info) = token.info.filter(|info| !info.is_empty()) {
             self.set_conn_info(info);
         }
+        for (channel, options) in token.subs {
+            let made_by_token = |of: &&Subscription| of.source == Source::ConnectionToken;
+            if let Some(subscription) = self.subscriptions.get(&channel).filter(made_by_token) {
+                subscription.subscriber.set_server_filter(options.server_filter);
+            }
+        }
+        self.capabilities = token.capabilities;
+        self.keep_connection_token(trace);
         self.set_expiry(expire_at, now);
         let body = message::RefreshResult {
             expires: expire_at > 0,
@@ -463,6 +487,18 @@ impl Session {
             },
             now,
         );
+        self.leave_uncovered();
         Ok(())
+    }
+}
+
+/// The last step of a connection token's verification: what it subscribes to must have a namespace
+/// (channels-and-auth.md 4.3).
+fn check_channels(rules: &Rules, token: &ConnectToken) -> Result<(), ErrorCode> {
+    let mut channels = token.subs.keys();
+    if channels.all(|channel| rules.channels.resolve(channel).is_ok()) {
+        Ok(())
+    } else {
+        Err(ErrorCode::UNKNOWN_CHANNEL)
     }
 }

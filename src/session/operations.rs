@@ -6,7 +6,7 @@ use super::call::{Answer, Call};
 use super::command::{Continuation, Pending, Refusal, Ticket};
 use super::{Now, Session, ttl};
 use crate::auth::{SubscribeToken, TokenError, Verification};
-use crate::channels::{Denial, Namespace, PublishDecision, PublishQuery, ReadQuery};
+use crate::channels::{Denial, Namespace, Operations, PublishDecision, PublishQuery, ReadQuery};
 use crate::engine::{ClientInfo, EngineError, HistoryQuery, PublishOptions, Retention, Since};
 use crate::protocol::{self, Disconnect, ErrorCode, message};
 
@@ -33,7 +33,8 @@ impl Session {
         let query = PublishQuery {
             channel,
             user: &self.user,
-            subscribed: self.subscriptions.contains(channel),
+            subscription: self.allowed_in(channel),
+            capabilities: self.capabilities.as_deref(),
             data: &request.data,
         };
         match request.r#type {
@@ -50,6 +51,7 @@ impl Session {
         };
         let options = PublishOptions {
             retention: retention(namespace),
+            delta: namespace.delta_publish,
             ..PublishOptions::default()
         };
         let info = self.info_in(channel);
@@ -180,7 +182,7 @@ impl Session {
             TRACK | UNTRACK => return Err(ErrorCode::PERMISSION_DENIED.into()),
             _ => return Err(ErrorCode::BAD_REQUEST.into()),
         }
-        if subscription.server_side {
+        if subscription.source.is_server_side() {
             return Err(Disconnect::BAD_REQUEST.into());
         }
         if request.token.is_empty() {
@@ -252,13 +254,20 @@ impl Session {
         if token.expire_at > 0 && token.expire_at <= now.unix() {
             return Err(ErrorCode::EXPIRED.into());
         }
+        let trace = self.trace(token.token_id, token.issued_at);
+        if self.has_revoked(&trace, Some(channel), now) {
+            return Err(ErrorCode::TOKEN_EXPIRED_RETRY.into());
+        }
         let Some(subscription) = self.subscriptions.get_mut(channel) else {
             return Err(ErrorCode::PERMISSION_DENIED.into());
         };
         subscription.expire_at = token.expire_at;
+        subscription.subscriber.set_server_filter(token.server_filter);
+        subscription.allow = token.allow;
         let mut info = ClientInfo::clone(&subscription.info);
         info.chan_info = token.info.unwrap_or_default();
         subscription.info = Arc::new(info);
+        self.keep_subscription_token(channel, trace);
         let body = message::SubRefreshResult {
             expires: token.expire_at > 0,
             ttl: ttl(token.expire_at, now),
@@ -354,8 +363,16 @@ impl Session {
         ReadQuery {
             channel,
             user: &self.user,
-            subscribed: self.subscriptions.contains(channel),
+            subscription: self.allowed_in(channel),
+            capabilities: self.capabilities.as_deref(),
         }
+    }
+
+    /// What the subscription to a channel allows beside the namespace; `None` without one.
+    fn allowed_in(&self, channel: &str) -> Option<Operations> {
+        self.subscriptions
+            .get(channel)
+            .map(|subscription| subscription.allow)
     }
 
     /// The client as publisher: with its channel info if it is subscribed.

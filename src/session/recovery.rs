@@ -14,11 +14,18 @@ pub(super) struct Recovery {
     pub(super) publications: Vec<Arc<Publication>>,
 }
 
-/// Decides over a read of the stream from `since` (stream mode) or of its newest publication (cache mode).
-pub(super) fn decide(mode: RecoveryMode, since: &Since, history: &History) -> Recovery {
+/// Decides over a read of the stream from `since` (stream mode) or back from its newest publication (cache mode).
+/// Filters count in cache mode, where the newest publication that the client `wants` is looked for; what they drop
+/// of a stream is dropped later, for it is no gap.
+pub(super) fn decide(
+    mode: RecoveryMode,
+    since: &Since,
+    history: &History,
+    wants: impl Fn(&Publication) -> bool,
+) -> Recovery {
     match mode {
         RecoveryMode::Stream => stream(since, history),
-        RecoveryMode::Cache => cache(since, history),
+        RecoveryMode::Cache => cache(since, history, wants),
     }
 }
 
@@ -44,25 +51,21 @@ fn stream(since: &Since, history: &History) -> Recovery {
     }
 }
 
-fn cache(since: &Since, history: &History) -> Recovery {
+fn cache(since: &Since, history: &History, wants: impl Fn(&Publication) -> bool) -> Recovery {
     let top = &history.top;
     let is_current = since.offset > 0 && since.offset == top.offset && since.epoch == top.epoch.as_str();
-    match history.publications.last() {
-        Some(newest) if newest.offset == top.offset => {
-            let publications = if is_current {
-                Vec::new()
-            } else {
-                vec![newest.clone()]
-            };
-            Recovery {
-                recovered: true,
-                publications,
-            }
-        }
-        _ => Recovery {
-            recovered: is_current,
-            publications: Vec::new(),
-        },
+    let is_whole = history
+        .publications
+        .first()
+        .is_some_and(|newest| newest.offset == top.offset);
+    let wanted = history
+        .publications
+        .iter()
+        .find(|publication| is_whole && wants(publication));
+    Recovery {
+        // Where there is nothing, only one who had it all misses nothing.
+        recovered: is_current || wanted.is_some(),
+        publications: wanted.filter(|_| !is_current).cloned().into_iter().collect(),
     }
 }
 
@@ -118,7 +121,7 @@ mod tests {
             (since(u64::MAX, "E"), history(1..=3, 3), None),
         ];
         for (since, history, expected) in cases {
-            let recovery = decide(RecoveryMode::Stream, &since, &history);
+            let recovery = decide(RecoveryMode::Stream, &since, &history, |_| true);
             let found = recovery.recovered.then_some(recovery.publications.len());
             assert_eq!(found, expected, "{since:?}");
         }
@@ -136,9 +139,39 @@ mod tests {
             (since(0, "E"), nothing(0), None),
         ];
         for (since, history, expected) in cases {
-            let recovery = decide(RecoveryMode::Cache, &since, &history);
+            let recovery = decide(RecoveryMode::Cache, &since, &history, |_| true);
             let found = recovery.recovered.then_some(recovery.publications.len());
             assert_eq!(found, expected, "{since:?}");
+        }
+    }
+
+    /// Offsets 5, 4, 3 of a stream, of which the client wants one, or none.
+    #[test]
+    fn cache_mode_with_a_filter() {
+        let mut newest_first = history(3..=5, 5);
+        newest_first.publications.reverse();
+        let mut without_top = newest_first.clone();
+        without_top.publications.remove(0);
+        let cases = [
+            (since(0, ""), &newest_first, 3, Some(Some(3))),
+            (since(0, ""), &newest_first, 5, Some(Some(5))),
+            (since(2, "other"), &newest_first, 4, Some(Some(4))),
+            (since(5, "E"), &newest_first, 4, Some(None)),
+            (since(5, "E"), &newest_first, 1, Some(None)),
+            (since(0, ""), &newest_first, 1, None),
+            (since(4, "E"), &newest_first, 1, None),
+            // The newest one is gone: what is older is not the latest.
+            (since(0, ""), &without_top, 4, None),
+            (since(5, "E"), &without_top, 4, Some(None)),
+        ];
+        for (since, history, wanted, expected) in cases {
+            let recovery = decide(RecoveryMode::Cache, &since, history, |item| item.offset == wanted);
+            let newest = recovery.publications.first().map(|item| item.offset);
+            assert_eq!(
+                recovery.recovered.then_some(newest),
+                expected,
+                "{since:?} {wanted}"
+            );
         }
     }
 }

@@ -12,17 +12,20 @@ use super::call::{Answer, Attach, Call, Detach};
 use super::command::{Continuation, Pending, Refusal, Ticket};
 use super::recovery;
 use super::subscription::Subscription;
-use super::{Now, Session, uncapped_ttl};
+use super::{Now, Session, remaining};
 use crate::auth::{SubscribeToken, TokenError, Verification};
 use crate::channels::{
     Namespace, RecoveryMode, Route, Source, SubscribeQuery, SubscriptionExtras, SubscriptionGrant, Wishes,
 };
 use crate::engine::{ClientInfo, History, HistoryQuery, Position, Since};
-use crate::hub::{Subscriber, Tracking};
+use crate::hub::{Subscriber, Tailoring, Tracking};
 use crate::protocol::{self, Disconnect, ErrorCode, message};
+use crate::tags::Filter;
 
 /// The only delta type that clients may name.
 const FOSSIL: &str = "fossil";
+/// `SubscribeRequest.flag`: pushes may carry a number in place of the channel's name.
+const COMPACTION: i64 = 1;
 /// `SubscribeRequest.flag`: answer error 112 instead of an unrecovered subscription.
 const REJECT_UNRECOVERED: i64 = 2;
 
@@ -42,6 +45,34 @@ impl Subscribing {
     }
 }
 
+/// What a client asks for beside the channel.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// The position to recover from.
+    since: Option<Since>,
+    /// Deltas, of the one type that exists.
+    delta: bool,
+    filter: Option<Filter>,
+    /// Pushes may carry the channel's number.
+    compaction: bool,
+}
+
+impl Asked {
+    /// What a request asks for. Its delta type was checked, its filter is given.
+    pub(super) fn by(request: &message::SubscribeRequest, filter: Option<Filter>) -> Self {
+        let since = request.recover.then(|| Since {
+            offset: request.offset,
+            epoch: request.epoch.clone(),
+        });
+        Self {
+            since,
+            delta: !request.delta.is_empty(),
+            filter,
+            compaction: request.flag & COMPACTION != 0,
+        }
+    }
+}
+
 /// A subscription whose channel is being joined.
 pub(super) struct Attaching {
     pub(super) channel: Arc<str>,
@@ -51,6 +82,8 @@ pub(super) struct Attaching {
     meta_ttl: std::time::Duration,
     /// The position that the client names, if it asked for recovery.
     asked: Option<Since>,
+    has_delta: bool,
+    has_filter: bool,
 }
 
 impl Attaching {
@@ -81,7 +114,8 @@ impl Attaching {
                     query.limit = Some(limit);
                 }
                 RecoveryMode::Cache => {
-                    query.limit = Some(1);
+                    // With a filter, the newest publication may be none that is wanted.
+                    query.limit = Some(if self.has_filter { limit } else { 1 });
                     query.reverse = true;
                 }
             }
@@ -107,13 +141,7 @@ impl Session {
             .channels
             .check_type(channel, request.r#type)
             .map_err(|denial| self.deny(channel, denial))?;
-        if !request.delta.is_empty() && request.delta != FOSSIL {
-            tracing::info!(
-                client = %self.handle.client, user = %self.user, delta = %request.delta,
-                "unknown delta type in subscribe request"
-            );
-            return Err(Disconnect::BAD_REQUEST.into());
-        }
+        self.check_delta(&request.delta)?;
         rules
             .channels
             .check_length(channel)
@@ -139,6 +167,7 @@ impl Session {
             user: &self.user,
             has_token: !request.token.is_empty(),
             subscription_type: request.r#type,
+            capabilities: self.capabilities.as_deref(),
         };
         let decision = rules
             .channels
@@ -224,55 +253,70 @@ impl Session {
             .resolve(&request.channel)
             .map_err(|_| ErrorCode::UNKNOWN_CHANNEL)?
             .clone();
+        let channel: Arc<str> = request.channel.as_str().into();
+        let trace = self.trace(token.token_id, token.issued_at);
+        self.keep_subscription_token(&channel, trace);
         let extras = SubscriptionExtras {
             expire_at: token.expire_at,
             info: token.info,
             data: token.data,
             overrides: token.overrides,
+            allow: token.allow,
             cache_recover: false,
+            server_filter: token.server_filter,
         };
-        self.granted(
-            request,
-            ticket,
-            &namespace,
-            Source::SubscriptionToken,
-            extras,
-            now,
-        )
+        let granted = if self.is_subscription_revoked(&channel, now) {
+            Err(ErrorCode::TOKEN_EXPIRED.into())
+        } else {
+            self.granted(
+                request,
+                ticket,
+                &namespace,
+                Source::SubscriptionToken,
+                extras,
+                now,
+            )
+        };
+        if granted.is_err() {
+            self.forget_subscription_token(&channel);
+        }
+        granted
     }
 
     /// Stage C of channels-and-auth.md 3.2.
     fn granted(
         &mut self,
-        request: message::SubscribeRequest,
+        mut request: message::SubscribeRequest,
         ticket: Ticket,
         namespace: &Namespace,
         source: Source,
         extras: SubscriptionExtras,
         now: Now,
     ) -> Result<(), Refusal> {
-        let wishes = Wishes {
+        let rules = self.context.rules.load();
+        let mut wishes = Wishes {
             positioned: request.positioned,
             recoverable: request.recoverable,
             join_leave: request.join_leave,
+            ..Wishes::default()
         };
-        let rules = self.context.rules.load();
+        if wishes.any() {
+            let capabilities = self.capabilities.as_deref();
+            wishes.capable = rules.channels.readable(&request.channel, capabilities);
+        }
         let grant = rules
             .channels
             .grant(namespace, source, &self.user, wishes, extras);
         if grant.is_expired(now.unix()) {
             return Err(ErrorCode::EXPIRED.into());
         }
-        if request.tf.is_some() {
-            tracing::info!(client = %self.handle.client, user = %self.user, channel = %request.channel, "tags filter not allowed");
-            return Err(ErrorCode::BAD_REQUEST.into());
-        }
-        let asked = request.recover.then(|| Since {
-            offset: request.offset,
-            epoch: request.epoch.clone(),
-        });
+        let filter = request
+            .tf
+            .take()
+            .map(|node| self.tags_filter(&request.channel, &grant, node));
+        let filter = filter.transpose()?;
         let channel: Arc<str> = request.channel.as_str().into();
-        let attaching = self.prepare(channel.clone(), grant, namespace, asked);
+        let attaching = self.prepare(channel.clone(), grant, namespace, Asked::by(&request, filter));
         let attach = self.attach_of(&attaching);
         let call = self.call(Call::Attach(vec![attach]));
         let subscribing = Subscribing {
@@ -316,7 +360,11 @@ impl Session {
         if let Some((_, old)) = self.subscriptions.remove(&channel) {
             self.leave(channel.clone(), old);
         }
-        let attaching = self.prepare(channel.clone(), grant, namespace, since);
+        let asked = Asked {
+            since,
+            ..Asked::default()
+        };
+        let attaching = self.prepare(channel.clone(), grant, namespace, asked);
         let attach = self.attach_of(&attaching);
         let call = self.call(Call::Attach(vec![attach]));
         let subscribing = Subscribing {
@@ -347,6 +395,14 @@ impl Session {
         };
         let history = attached(answer)?.pop().flatten();
         let channel = attaching.channel.clone();
+        if !self.is_covered(attaching.grant.source, &channel) {
+            self.release_attached(vec![attaching]);
+            return Err(ErrorCode::PERMISSION_DENIED.into());
+        }
+        if self.is_subscription_revoked(&channel, now) {
+            self.release_attached(vec![attaching]);
+            return Err(ErrorCode::TOKEN_EXPIRED.into());
+        }
         let reject_unrecovered = subscribing.request.flag & REJECT_UNRECOVERED != 0;
         let result = self.establish(attaching, history, reject_unrecovered, now)?;
         match subscribing.ticket {
@@ -375,8 +431,16 @@ impl Session {
         channel: Arc<str>,
         grant: SubscriptionGrant,
         namespace: &Namespace,
-        asked: Option<Since>,
+        asked: Asked,
     ) -> Attaching {
+        let tailoring = Tailoring {
+            server_filter: grant.server_filter.clone(),
+            filter: asked.filter,
+            delta: asked.delta && grant.delta,
+            keep_latest: grant.keep_latest,
+        };
+        let has_delta = tailoring.delta;
+        let has_filter = tailoring.filter.is_some() || tailoring.server_filter.is_some();
         let lag = self.context.settings.position_max_time_lag.unwrap_or_default();
         let tracking = Tracking {
             positioned: grant.position,
@@ -388,19 +452,55 @@ impl Session {
             conn_info: self.conn_info.clone(),
             chan_info: grant.info.clone().unwrap_or_default(),
         });
-        let subscriber = Arc::new(Subscriber::new(
-            self.handle.clone(),
-            tracking,
-            grant.push_join_leave,
-        ));
+        let mut subscriber =
+            Subscriber::new(self.handle.clone(), tracking, grant.push_join_leave).tailored(tailoring);
+        // SDKs know subscriptions of the server by name only.
+        if asked.compaction && namespace.allow_channel_compaction && !grant.source.is_server_side() {
+            subscriber = subscriber.compacted();
+        }
+        let subscriber = match namespace.batching {
+            None => Arc::new(subscriber),
+            Some(batching) => subscriber.batched(batching, &self.context.delays),
+        };
         Attaching {
             channel,
             grant,
             subscriber,
             info,
             meta_ttl: namespace.history_meta_ttl,
-            asked,
+            asked: asked.since,
+            has_delta,
+            has_filter,
         }
+    }
+
+    /// Refuses deltas of types that do not exist.
+    pub(super) fn check_delta(&self, delta: &str) -> Result<(), Refusal> {
+        if delta.is_empty() || delta == FOSSIL {
+            return Ok(());
+        }
+        tracing::info!(
+            client = %self.handle.client, user = %self.user, delta, "unknown delta type in subscribe request"
+        );
+        Err(Disconnect::BAD_REQUEST.into())
+    }
+
+    /// The filter that a client asked for.
+    fn tags_filter(
+        &self,
+        channel: &str,
+        grant: &SubscriptionGrant,
+        node: message::FilterNode,
+    ) -> Result<Filter, Refusal> {
+        let (client, user) = (&self.handle.client, &self.user);
+        if !grant.tags_filter {
+            tracing::info!(%client, %user, channel, "tags filter not allowed");
+            return Err(ErrorCode::BAD_REQUEST.into());
+        }
+        Filter::new(node).map_err(|error| {
+            tracing::info!(%client, %user, channel, %error, "invalid tags filter");
+            ErrorCode::BAD_REQUEST.into()
+        })
     }
 
     pub(super) fn attach_of(&self, attaching: &Attaching) -> Attach {
@@ -427,12 +527,15 @@ impl Session {
             positioned: attaching.grant.position,
             was_recovering: attaching.asked.is_some() || attaching.grant.auto_recover,
             data: attaching.grant.data.clone().unwrap_or_default(),
+            delta: attaching.has_delta,
+            id: attaching.subscriber.number().into(),
             ..message::SubscribeResult::default()
         };
         if let Some(history) = history {
             let mode = attaching.grant.recovery_mode;
             let (recovered, publications) = if is_recovering {
-                let recovery = recovery::decide(mode, &since, &history);
+                let recovery =
+                    recovery::decide(mode, &since, &history, |item| attaching.subscriber.wants(item));
                 (recovery.recovered, recovery.publications)
             } else {
                 (false, Vec::new())
@@ -462,29 +565,30 @@ impl Session {
             result.recovered = recovered;
             // A client that recovered advances by the publications it is given.
             result.offset = if recovered { since.offset } else { offset };
-            let skip = match mode {
-                RecoveryMode::Cache => caught_up.publications.len().saturating_sub(1),
-                RecoveryMode::Stream => 0,
+            let publications = caught_up.publications.as_slice();
+            result.publications = match (mode, publications) {
+                (_, publications) if attaching.has_delta => {
+                    protocol::delta_messages(publications, self.handle.encoding)
+                }
+                (RecoveryMode::Cache, [.., newest]) => vec![protocol::publication_message(newest)],
+                _ => publications
+                    .iter()
+                    .map(|publication| protocol::publication_message(publication))
+                    .collect(),
             };
-            result.publications = caught_up
-                .publications
-                .iter()
-                .skip(skip)
-                .map(|publication| protocol::publication_message(publication))
-                .collect();
         }
-        let server_side = attaching.grant.source.is_server_side();
-        if attaching.grant.expire_at > 0 && !server_side {
+        if attaching.grant.expire_at > 0 && !attaching.grant.source.is_server_side() {
             result.expires = true;
-            result.ttl = uncapped_ttl(attaching.grant.expire_at, now);
+            // Not capped, other than a connection's.
+            result.ttl = remaining(attaching.grant.expire_at, now);
         }
         let subscription = Subscription {
             subscriber: attaching.subscriber,
             info: attaching.info,
             presence: attaching.grant.presence,
             join_leave: attaching.grant.join_leave,
-            server_side,
-            from_token: attaching.grant.source == Source::ConnectionToken,
+            source: attaching.grant.source,
+            allow: attaching.grant.allow,
             expire_at: attaching.grant.expire_at,
             meta_ttl: attaching.meta_ttl,
         };
@@ -518,6 +622,7 @@ impl Session {
             ..
         } in attached
         {
+            self.forget_subscription_token(&channel);
             subscriber.stop();
             let presence = grant.presence.then_some(info);
             self.call(Call::Detach(Detach {

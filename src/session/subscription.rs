@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::Session;
 use super::call::{Call, Detach};
+use crate::channels::{Operations, Source};
 use crate::engine::ClientInfo;
 use crate::hub::Subscriber;
 
@@ -19,10 +20,11 @@ pub(super) struct Subscription {
     pub(super) presence: bool,
     /// Others are told of join and leave.
     pub(super) join_leave: bool,
-    /// Made by the server: it ends with the connection, not by a push.
-    pub(super) server_side: bool,
-    /// The claim of the connection token that made it (compared on refresh).
-    pub(super) from_token: bool,
+    /// Who granted it: what the server made ends with the connection, not by a push; what a connection token made
+    /// or allowed is compared on refresh.
+    pub(super) source: Source,
+    /// What the subscriber may do beside what the namespace allows.
+    pub(super) allow: Operations,
     /// Unix seconds; 0 = never.
     pub(super) expire_at: i64,
     /// How long reads keep the stream's position alive.
@@ -30,7 +32,8 @@ pub(super) struct Subscription {
 }
 
 impl Session {
-    /// Replaces what others are told of the connection: from now on, in every channel.
+    /// Replaces what others are told of the connection, in all its channels. Presence entries follow when they are
+    /// renewed.
     pub(super) fn set_conn_info(&mut self, info: Bytes) {
         for subscription in self.subscriptions.iter_mut() {
             let told = ClientInfo {
@@ -51,6 +54,7 @@ impl Session {
             join_leave,
             ..
         } = subscription;
+        self.forget_subscription_token(&channel);
         subscriber.stop();
         if let Some(label) = self.counted {
             self.context.metrics.unsubscribed(label);

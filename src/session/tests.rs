@@ -1,9 +1,14 @@
 //! Transcripts of the session core in virtual time: send this, expect exactly that.
 
+mod capabilities;
+mod limits;
 mod model;
 mod order;
+mod revocation;
+mod server_side;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -18,8 +23,10 @@ use crate::auth::{FetchError, KeyFetch, KeySource, Purpose, TokenVerifier};
 use crate::channels::ChannelRules;
 use crate::config::{Config, Sources};
 use crate::engine::memory::MemoryBroker;
-use crate::engine::{Broker, ClientInfo, Epoch, Publication, PublishOptions, Receiver, Retention};
+use crate::engine::{Broker, ClientInfo, Epoch, Previous, Publication, PublishOptions, Receiver, Retention};
 use crate::hub::{Hub, Mailbox};
+use crate::limits::OperationLimits;
+use crate::revocation::Revocations;
 use crate::telemetry::Metrics;
 
 struct NoKeys;
@@ -33,8 +40,14 @@ impl KeySource for NoKeys {
 struct ToHub(Arc<Hub>);
 
 impl Receiver for ToHub {
-    fn handle_publication(&self, channel: &str, publication: &Arc<Publication>, epoch: Option<&Epoch>) {
-        self.0.publication(channel, publication, epoch, 0);
+    fn handle_publication(
+        &self,
+        channel: &str,
+        publication: &Arc<Publication>,
+        epoch: Option<&Epoch>,
+        previous: Previous<'_>,
+    ) {
+        self.0.publication_after(previous, channel, publication, epoch, 0);
     }
     fn handle_join(&self, channel: &str, info: &Arc<ClientInfo>) {
         self.0.join_push(channel, info);
@@ -98,6 +111,7 @@ impl Client {
             position_max_time_lag: None,
             channel_limit: client.channel_limit,
             concurrency: client.concurrency.max(1),
+            reply_without_queue: client.reply_without_queue,
             history_max_publications: 300,
             recovery_max_publications: client.recovery_max_publication_limit.unwrap_or(usize::MAX),
             include_server_time: false,
@@ -111,10 +125,19 @@ impl Client {
                 .map(|namespace| namespace.name.clone())
                 .collect(),
         };
+        let now = Now {
+            instant: Instant::now(),
+            unix_ms: 1_700_000_000_000,
+        };
         let context = Arc::new(Context {
             settings,
             rules: ArcSwap::from_pointee(rules),
+            guards: Guards {
+                limits: OperationLimits::from_config(&client.rate_limit, now.instant),
+                revocations: Revocations::default(),
+            },
             metrics: Arc::new(Metrics::new("test")),
+            delays: Arc::default(),
         });
         let handle = Arc::new(Handle {
             client: "C".to_owned(),
@@ -122,11 +145,8 @@ impl Client {
             transport: TransportKind::Websocket,
             outbox: Arc::new(Outbox::new(Some(1 << 20))),
             mailbox: Mailbox::default(),
+            batched: AtomicUsize::default(),
         });
-        let now = Now {
-            instant: Instant::now(),
-            unix_ms: 1_700_000_000_000,
-        };
         let session = Session::new(context, handle.clone(), Opening::default(), 0.0, now);
         let hub = Arc::new(Hub::default());
         let broker = MemoryBroker::default();

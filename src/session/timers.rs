@@ -235,13 +235,14 @@ impl Session {
         let Some(subscription) = self.subscriptions.get(channel) else {
             return;
         };
-        if subscription.server_side {
+        if subscription.source.is_server_side() {
             return self.close(otherwise);
         }
         self.unsubscribe_with_push(channel, &unsubscribe);
     }
 
     pub(super) fn unsubscribe_with_push(&mut self, channel: &Arc<str>, unsubscribe: &Unsubscribe) {
+        self.context.metrics.server_unsubscribe(unsubscribe.code);
         if let Some((channel, subscription)) = self.subscriptions.remove(channel) {
             self.leave(channel, subscription);
         }

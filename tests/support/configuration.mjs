@@ -9,7 +9,6 @@ import path from 'node:path';
 const TEXT = readFileSync(new URL('./configuration.json', import.meta.url), 'utf8');
 const SHARED = JSON.parse(TEXT);
 
-export const API_KEY = SHARED.http_api.key;
 export const TOKEN_SECRET = SHARED.client.token.hmac_secret_key;
 
 /**

@@ -7,9 +7,9 @@ import path from 'node:path';
 import readline from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-import { API_KEY, configuration } from './configuration.mjs';
+import { configuration } from './configuration.mjs';
 
-const BINARY = process.env.TIDEGATE_BIN ?? fileURLToPath(new URL('../../target/debug/tidegate', import.meta.url));
+export const BINARY = process.env.TIDEGATE_BIN ?? fileURLToPath(new URL('../../target/debug/tidegate', import.meta.url));
 const START_MS = 30_000;
 const STOP_MS = 20_000;
 const SERVING = / endpoints on .*:(\d+)/;
@@ -27,7 +27,7 @@ export async function startServer(change = () => {}) {
     env: { PATH: process.env.PATH, HOME: directory, ...(process.env.RUST_BACKTRACE && { RUST_BACKTRACE: '1' }) },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  const server = new Server(child, directory);
+  const server = new Server(child, directory, config.http_api.key);
   try {
     await server.ready();
   } catch (error) {
@@ -41,13 +41,15 @@ export async function startServer(change = () => {}) {
 class Server {
   #child;
   #directory;
+  #apiKey;
   #log = [];
   #exit;
   #onLine = () => {};
 
-  constructor(child, directory) {
+  constructor(child, directory, apiKey) {
     this.#child = child;
     this.#directory = directory;
+    this.#apiKey = apiKey;
     readline.createInterface({ input: child.stderr }).on('line', (line) => {
       this.#log.push(line);
       this.#onLine(line);
@@ -77,7 +79,7 @@ class Server {
   call = async (method, body = {}) => {
     const response = await fetch(`${this.url}/api/${method}`, {
       method: 'POST',
-      headers: { 'X-API-Key': API_KEY, 'Content-Type': 'application/json' },
+      headers: { 'X-API-Key': this.#apiKey, 'Content-Type': 'application/json' },
       body: JSON.stringify(body),
     });
     const text = await response.text();
@@ -108,6 +110,15 @@ class Server {
       this.#child.kill('SIGKILL');
       await rm(this.#directory, { recursive: true, force: true });
     }
+  }
+
+  /** Waits until a line of the log fulfils the condition. */
+  logged(what, condition) {
+    const found = new Promise((resolve) => {
+      this.#onLine = () => this.#log.some(condition) && resolve();
+      this.#onLine();
+    });
+    return within(START_MS, found, () => `no ${what} in the log\n${this.tail()}`);
   }
 
   tail() {

@@ -9,6 +9,7 @@
 //! queue from which every transport writes. A *frame* is one encoded protocol message without the framing of
 //! its transport: the transport adds newlines, length prefixes, SSE fields or WebSocket headers.
 
+pub mod delays;
 mod delimiter;
 pub mod flush;
 pub mod handshake;
@@ -24,6 +25,7 @@ pub mod websocket;
 pub mod webtransport;
 pub mod workers;
 
+pub use delays::{Delays, Due};
 pub use handshake::{Encoding, Handshake, TlsFacts, TransportKind};
-pub use outbox::{Close, Drained, Frame, Outbox, Pushed};
+pub use outbox::{Close, Drained, Frame, Outbox, OutboxOptions, Pace, Pushed};
 pub use session::{Acceptor, EndCause, InputFault, Session};

@@ -413,6 +413,21 @@ async fn slow_peers_are_dropped() {
     assert_eq!(client.close_code().await, Code::NO_ERROR.0);
 }
 
+/// A client whose handshake begins and never goes on: its path swallows everything after the first packet.
+async fn half_a_handshake(server: &TestServer) -> quinn::Connecting {
+    let path = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let through = path.local_addr().unwrap();
+    let client = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+    let connecting = client
+        .connect_with(server.client_config(), through, "localhost")
+        .unwrap();
+    let mut packet = [0; 2000];
+    let (len, _) = within(path.recv_from(&mut packet)).await.unwrap();
+    path.send_to(&packet[..len], server.address).await.unwrap();
+    until(|| server.endpoint.open_connections() == 1).await;
+    connecting
+}
+
 #[tokio::test]
 async fn an_unfinished_handshake_is_dropped() {
     let brief = Http3Options {
@@ -420,18 +435,20 @@ async fn an_unfinished_handshake_is_dropped() {
         ..options()
     };
     let server = TestServer::start(not_found, brief);
-    // A path that swallows everything after the client's first packets.
-    let path = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let through = path.local_addr().unwrap();
-    let client = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
-    let _connecting = client
-        .connect_with(server.client_config(), through, "localhost")
-        .unwrap();
-    let mut packet = [0; 2000];
-    let (len, _) = within(path.recv_from(&mut packet)).await.unwrap();
-    path.send_to(&packet[..len], server.address).await.unwrap();
-    until(|| server.endpoint.open_connections() == 1).await;
+    let _connecting = half_a_handshake(&server).await;
     until(|| server.endpoint.open_connections() == 0).await;
+}
+
+#[tokio::test]
+async fn stopping_does_not_wait_for_an_unfinished_handshake() {
+    let patient = Http3Options {
+        setup_timeout: Duration::from_secs(3600),
+        ..options()
+    };
+    let server = TestServer::start(not_found, patient);
+    let _connecting = half_a_handshake(&server).await;
+    server.stop.cancel();
+    within(server.task).await.unwrap();
 }
 
 /// Bytes without sense, from a seed.

@@ -267,7 +267,7 @@ async fn a_client_that_does_not_read_loses_its_session() {
         not_found,
         options_with(|wt| {
             wt.write_timeout = Duration::from_millis(50);
-            wt.outbox_limit = None;
+            wt.outbox.limit = None;
         }),
     );
     let client = RawClient::new(server.connect().await).await;
@@ -282,7 +282,7 @@ async fn a_client_that_does_not_read_loses_its_session() {
 
 #[tokio::test]
 async fn many_frames_arrive_whole_and_in_order() {
-    let server = TestServer::start(not_found, options_with(|wt| wt.outbox_limit = None));
+    let server = TestServer::start(not_found, options_with(|wt| wt.outbox.limit = None));
     let session = server.session(WT_PATH).await;
     let (mut send, mut recv) = within(session.open_bi()).await.unwrap();
     send.write_all(b"{}\n").await.unwrap();

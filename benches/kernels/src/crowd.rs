@@ -1,6 +1,7 @@
 //! Subscribers of one channel without connections: outboxes and nobody behind them.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -36,6 +37,7 @@ impl Crowd {
                 transport,
                 outbox: Arc::new(Outbox::new(None)),
                 mailbox: Mailbox::default(),
+                batched: AtomicUsize::default(),
             });
             let subscriber = Arc::new(Subscriber::new(handle.clone(), tracking, false));
             hub.join(&channel, &subscriber);

@@ -1,10 +1,14 @@
 //! Claims and the order of the checks (channels-and-auth.md 4.2 to 4.6).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::channels::Overrides;
+use crate::channels::{Capabilities, Capability, Operations, Overrides};
+use crate::protocol::message::FilterNode;
+use crate::tags::{Filter, InvalidFilter};
 
 fn connect_claims(claims: &Value) -> Result<ConnectToken, TokenError> {
     connect(&verifier(&with_secret()), &Signer::hs256(SECRET).sign(claims))
@@ -16,6 +20,41 @@ fn subscribe_claims(claims: &Value) -> Result<SubscribeToken, TokenError> {
 
 fn bytes(text: &str) -> Option<Bytes> {
     Some(Bytes::copy_from_slice(text.as_bytes()))
+}
+
+fn filter(cmp: &str) -> Option<Arc<Filter>> {
+    let node = FilterNode {
+        key: "k".to_owned(),
+        cmp: cmp.to_owned(),
+        ..FilterNode::default()
+    };
+    Some(Arc::new(Filter::new(node).expect("valid")))
+}
+
+#[test]
+fn a_filter_that_is_none_makes_the_token_invalid() {
+    let invalid = TokenError::Invalid(InvalidReason::TagsFilter(InvalidFilter::Comparison));
+    let claims = json!({"channel": "c", "server_tags_filter": {"key": "k"}});
+    assert_eq!(subscribe_claims(&claims), Err(invalid));
+    assert_eq!(
+        connect_claims(&json!({"subs": {"c": {"server_tags_filter": {}}}})),
+        Err(invalid)
+    );
+    for wrong in [json!("k"), json!([]), json!({"nodes": {}}), json!({"key": 1})] {
+        let claims = json!({"channel": "c", "server_tags_filter": wrong});
+        assert_eq!(
+            subscribe_claims(&claims),
+            Err(InvalidReason::Claims.into()),
+            "{claims}"
+        );
+    }
+    let none = subscribe_claims(&json!({"channel": "c", "server_tags_filter": null})).expect("valid");
+    assert_eq!(none.server_filter, None);
+}
+
+fn capabilities(channel: &str, kind: &str, allow: &[&str]) -> Option<Box<Capabilities>> {
+    let allow = Operations::from_names(allow.iter().copied());
+    Capabilities::new(Capability::new(vec![channel.to_owned()], kind, allow)).map(Box::new)
 }
 
 #[test]
@@ -30,9 +69,10 @@ fn everything_a_connection_token_can_say() {
                 "info": {"n": 1}, "b64data": "AQI=", "data": "loses",
                 "override": {"presence": {"value": true}, "join_leave": {"value": false},
                     "force_push_join_leave": {}, "force_positioning": null, "unknown": 7},
+                "server_tags_filter": {"key": "k", "cmp": "ex"},
             },
         },
-        "caps": 1, "unknown": [{}],
+        "caps": [{"channels": ["news"], "allow": ["sub", "other"]}], "allow": 1, "unknown": [{}],
     }))
     .expect("token");
     let overrides = Overrides {
@@ -46,6 +86,7 @@ fn everything_a_connection_token_can_say() {
         info: bytes(r#"{"n":1}"#),
         data: bytes("\u{1}\u{2}"),
         overrides,
+        server_filter: filter("ex"),
     };
     let expected = ConnectToken {
         user: "42".to_owned(),
@@ -57,6 +98,7 @@ fn everything_a_connection_token_can_say() {
             ("full".to_owned(), full),
         ]
         .into(),
+        capabilities: capabilities("news", "", &["sub"]),
         issued_at: Some(NOW - 5),
         token_id: Some("id".to_owned()),
     };
@@ -68,7 +110,8 @@ fn everything_a_subscription_token_can_say() {
     let token = subscribe_claims(&json!({
         "sub": "42", "channel": "$c", "client": "id", "exp": NOW + 60, "iat": 1, "jti": "j",
         "b64info": "eyJhIjoxfQ==", "info": 1, "data": {"d": null}, "override": {"force_recovery": {"value": true}},
-        "subs": 7, "meta": {}, "channels": {},
+        "server_tags_filter": {"cmp": "nex", "key": "k", "unknown": 1},
+        "allow": ["pub", "prs", "dance"], "subs": 7, "meta": {}, "channels": {}, "caps": 1,
     }))
     .expect("token");
     let expected = SubscribeToken {
@@ -82,6 +125,8 @@ fn everything_a_subscription_token_can_say() {
             force_recovery: Some(true),
             ..Overrides::default()
         },
+        server_filter: filter("nex"),
+        allow: Operations::from_names(["pub", "prs"]),
         issued_at: Some(1),
         token_id: Some("j".to_owned()),
     };
@@ -159,6 +204,15 @@ fn claims_of_the_wrong_type() {
         json!({"subs": {"a": {"override": 1}}}),
         json!({"subs": {"a": {"override": {"presence": true}}}}),
         json!({"subs": {"a": {"override": {"presence": {"value": 1}}}}}),
+        json!({"caps": {}}),
+        json!({"caps": "sub"}),
+        json!({"caps": [1]}),
+        json!({"caps": [null]}),
+        json!({"caps": [{"channels": "a"}]}),
+        json!({"caps": [{"channels": [1]}]}),
+        json!({"caps": [{"match": 1}]}),
+        json!({"caps": [{"allow": "sub"}]}),
+        json!({"caps": [{"allow": [1]}]}),
     ] {
         assert_eq!(
             connect_claims(&claims),
@@ -169,6 +223,8 @@ fn claims_of_the_wrong_type() {
     for claims in [
         json!({"channel": "c", "client": 1}),
         json!({"channel": "c", "override": []}),
+        json!({"channel": "c", "allow": "pub"}),
+        json!({"channel": "c", "allow": [1]}),
     ] {
         assert_eq!(
             subscribe_claims(&claims),
@@ -184,6 +240,34 @@ fn claims_of_the_wrong_type() {
             "{payload}"
         );
     }
+}
+
+/// What cannot be understood grants nothing and does no harm.
+#[test]
+fn capabilities_for_other_versions() {
+    for caps in [
+        json!(null),
+        json!([]),
+        json!([{}]),
+        json!([{"channels": ["a"]}]),
+        json!([{"allow": ["sub"]}]),
+        json!([{"channels": null, "match": null, "allow": null}]),
+        json!([{"channels": ["a"], "allow": ["fly"]}]),
+        json!([{"channels": ["a"], "match": "glob", "allow": ["sub"]}]),
+    ] {
+        let claims = json!({"caps": caps});
+        assert_eq!(connect_claims(&claims), Ok(ConnectToken::default()), "{claims}");
+    }
+    let claims = json!({"Caps": [{"channels": ["b"], "match": "glob", "allow": ["sub"]},
+        {"Channels": ["a*"], "Match": "wildcard", "Allow": ["hst"], "unknown": 1}]});
+    let token = connect_claims(&claims).expect("token");
+    assert_eq!(token.capabilities, capabilities("a*", "wildcard", &["hst"]));
+    let expected = SubscribeToken {
+        channel: "c".to_owned(),
+        ..SubscribeToken::default()
+    };
+    let claims = json!({"channel": "c", "allow": null});
+    assert_eq!(subscribe_claims(&claims), Ok(expected));
 }
 
 #[test]

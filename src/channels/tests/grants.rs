@@ -6,8 +6,9 @@ const ALL_WISHES: Wishes = Wishes {
     positioned: true,
     recoverable: true,
     join_leave: true,
+    capable: Operations::NONE,
 };
-const SOURCES: [Source; 12] = [
+const SOURCES: [Source; 13] = [
     Source::ConnectionToken,
     Source::ConnectProxy,
     Source::SubscriptionToken,
@@ -18,6 +19,7 @@ const SOURCES: [Source; 12] = [
     Source::ConnectCommand,
     Source::Personal,
     Source::ServerApi,
+    Source::ConnectionCapability,
     Source::StreamProxy,
     Source::SubscriptionToken,
 ];
@@ -76,7 +78,7 @@ fn on_request() -> Namespace {
 #[test]
 fn numbers() {
     let numbers: Vec<u8> = SOURCES.iter().map(|source| source.number()).collect();
-    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 3]);
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 3]);
     for source in SOURCES {
         let expected = matches!(source.number(), 1 | 2 | 8 | 9 | 10);
         assert_eq!(source.is_server_side(), expected, "{source:?}");
@@ -107,7 +109,7 @@ fn force_options_apply_on_every_path() {
 fn wishes_count_where_the_client_asks_for_itself() {
     for source in SOURCES {
         let expected = match source.number() {
-            3 | 5 | 6 | 7 => [false, true, true, true, true],
+            3 | 5 | 6 | 7 | 11 => [false, true, true, true, true],
             _ => [false, true, false, false, false],
         };
         assert_eq!(

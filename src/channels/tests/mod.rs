@@ -1,6 +1,8 @@
 //! Every row of the permission tables, asked through the public interface.
 
+mod capabilities;
 mod grants;
+mod patterns;
 mod permissions;
 mod random;
 

@@ -14,6 +14,7 @@ fn subscribe(rules: &ChannelRules, channel: &str, user: &str) -> Result<String, 
             user,
             has_token: false,
             subscription_type: 0,
+            capabilities: None,
         },
     )
 }
@@ -26,6 +27,7 @@ fn subscribe_with_token(rules: &ChannelRules, channel: &str) -> Result<String, D
             user: "1",
             has_token: true,
             subscription_type: 0,
+            capabilities: None,
         },
     )
 }
@@ -132,8 +134,9 @@ fn subscription_types() {
         ("zz:a", 0, Ok(())),
         ("a", 0, Ok(())),
         ("a", 3, Ok(())),
-        ("a", 5, Err(Denial::InvalidType)),
-        ("a", -1, Err(Denial::InvalidType)),
+        ("a", 5, Ok(())),
+        ("a", -1, Ok(())),
+        ("ns:a", 5, Err(Denial::InvalidType)),
     ] {
         assert_eq!(rules.check_type(channel, number), expected, "{channel} {number}");
     }
@@ -146,12 +149,15 @@ fn subscription_types() {
         ("ns:a", 0, false),
         ("a", 1, false),
         ("a", 0, true),
+        ("a", 5, false),
+        ("a", -1, false),
     ] {
         let query = SubscribeQuery {
             channel,
             user: "1",
             has_token: true,
             subscription_type: number,
+            capabilities: None,
         };
         let expected = (!matches).then_some(Denial::TypeMismatch);
         assert_eq!(map.subscribe(query).err(), expected, "{channel} {number}");
@@ -177,13 +183,15 @@ fn private_channels_need_a_token() {
     let read = ReadQuery {
         channel: "$ns:a",
         user: "1",
-        subscribed: false,
+        subscription: None,
+        capabilities: None,
     };
     assert_eq!(rules.presence(read).err(), Some(Denial::NotAvailable));
     let publish = PublishQuery {
         channel: "$ns:a",
         user: "1",
-        subscribed: false,
+        subscription: None,
+        capabilities: None,
         data: b"1",
     };
     assert!(rules.publish(publish).is_ok());
@@ -342,7 +350,8 @@ fn publishing() {
         let decision = rules.publish(PublishQuery {
             channel,
             user,
-            subscribed,
+            subscription: subscribed.then(Operations::default),
+            capabilities: None,
             data,
         });
         decision.map(|decision| match decision {
@@ -473,7 +482,8 @@ fn reading_presence_and_history() {
         let read = ReadQuery {
             channel: "ns:a",
             user,
-            subscribed,
+            subscription: subscribed.then(Operations::default),
+            capabilities: None,
         };
         let denial = |operation| (!expected).then_some(Denial::NotPermitted(operation));
         let secure = rules(namespace.clone());
@@ -498,7 +508,8 @@ fn reading_presence_and_history() {
     let read = ReadQuery {
         channel: "ns:a",
         user: "1",
-        subscribed: false,
+        subscription: None,
+        capabilities: None,
     };
     assert!(presence.presence(read).is_ok() && presence.history(read).is_err());
     // Availability comes before permission, the name before availability.

@@ -57,7 +57,7 @@ fn parts_of_the_reference() {
         "- `engine.type`",
         "- `client.proxy.connect.enabled`",
         "- `consumers[].enabled`",
-        "- `channel.without_namespace.delta_publish`",
+        "- `channel.without_namespace.subscribe_proxy_name`",
         "- `TlsOptions.min_version`",
         "| `client.subscription_token.enabled` | bool |",
         "### `x`",

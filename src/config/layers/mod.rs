@@ -100,7 +100,7 @@ fn apply_flags(
 
 /// Limits and intervals that would make no sense as 0, which a variable can set: the session logic of the
 /// reference has a default of its own for each (configuration.md 2.2).
-const INSTEAD_OF_ZERO: [(&str, &str); 16] = [
+const INSTEAD_OF_ZERO: [(&str, &str); 17] = [
     ("client.ping_interval", "25s"),
     ("client.pong_timeout", "8s"),
     ("client.expired_close_delay", "25s"),
@@ -110,6 +110,7 @@ const INSTEAD_OF_ZERO: [(&str, &str); 16] = [
     ("client.channel_position_check_delay", "40s"),
     ("client.channel_limit", "128"),
     ("client.queue_max_size", "1048576"),
+    ("client.max_messages_in_frame", "16"),
     ("channel.max_length", "255"),
     ("websocket.write_timeout", "1s"),
     ("websocket.message_size_limit", "65536"),

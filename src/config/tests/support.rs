@@ -28,10 +28,6 @@ fn unsupported_options_are_named() {
             &["consumers"],
         ),
         (
-            r#"{"channel.without_namespace": {"allowed_delta_types": ["fossil"]}}"#,
-            &["channel.without_namespace.allowed_delta_types"],
-        ),
-        (
             r#"{"channel.namespaces": [{"name": "aa", "map": {"mode": "x"}}]}"#,
             &["channel.namespaces.[0].map"],
         ),

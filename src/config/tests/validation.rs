@@ -19,6 +19,11 @@ fn channel_options() {
     const HISTORY: &str = r#""history_size": 1, "history_ttl": "1m""#;
     for (options, option, message) in [
         (
+            r#""allowed_delta_types": ["fossil", "x"]"#,
+            "allowed_delta_types",
+            "unknown allowed delta type: \"x\"",
+        ),
+        (
             r#""history_size": 1"#,
             "history_ttl",
             "both history size and history ttl required for history",
@@ -88,6 +93,11 @@ fn channel_options() {
             "history_ttl",
             "duration -1s is negative, allowed are 0s and more",
         ),
+        (
+            r#""batch_flush_latest": true"#,
+            "batch_flush_latest",
+            "batch_flush_latest requires batch_max_size or batch_max_delay",
+        ),
     ] {
         refused(
             &format!(r#"{{"channel": {{"without_namespace": {{{options}}}}}}}"#),
@@ -116,6 +126,7 @@ fn channel_options() {
         r#""force_positioning": true, "allow_recovery": true, "allow_history_for_client": true"#,
         r#""channel_regex": "^[a-z]+$", "subscription_type": "stream", "force_recovery_mode": "stream""#,
         r#""history_meta_ttl": "30s""#,
+        r#""batch_max_size": 10, "batch_max_delay": "200ms", "batch_flush_latest": true"#,
     ] {
         let comma = if options.is_empty() || options == HISTORY {
             ""
@@ -347,4 +358,50 @@ fn other_values() {
         "invalid value: x, possible choices are: transport (http_api.error_mode, flag --http_api.error_mode); \
          can not enable webtransport without experimental HTTP/3 (webtransport.enabled, flag --webtransport.enabled)"
     );
+}
+
+#[test]
+fn channel_patterns() {
+    for (pattern, message) in [
+        ("users/:name", "channel pattern must start with /: users/:name"),
+        ("/a//b", "channel pattern can not contain //: /a//b"),
+        ("/a/*", "channel pattern can not contain *: /a/*"),
+        ("/ü", "channel pattern must be ASCII: /ü"),
+        ("/:a/:a", "channel pattern has the variable :a twice: /:a/:a"),
+        (
+            "/b/:y",
+            "channel pattern /b/:y matches the same channels as that of namespace aa",
+        ),
+    ] {
+        refused(
+            &format!(
+                r#"{{"channel": {{"patterns": true, "namespaces": [
+                    {{"name": "aa", "pattern": "/b/:x"}}, {{"name": "bb", "pattern": "{pattern}"}}]}}}}"#
+            ),
+            "channel.namespaces.[1].pattern",
+            &format!("namespace bb: {message}"),
+        );
+    }
+    refused(
+        r#"{"channel": {"namespaces": [{"name": "aa", "pattern": "/b/:x"}]}}"#,
+        "channel.namespaces.[0].pattern",
+        "namespace aa: channel pattern requires channel.patterns",
+    );
+    refused(
+        r#"{"channel": {"patterns": true, "without_namespace": {"pattern": "/b/:x"}}}"#,
+        "channel.without_namespace.pattern",
+        "in channel.without_namespace: channel pattern can only be set in a namespace",
+    );
+    refused(
+        r#"{"channel": {"patterns": true, "namespaces": [{"name": "aa", "pattern": "/b/:x"}]},
+            "client": {"subscribe_to_user_personal_channel": {"enabled": true, "personal_channel_namespace": "aa"}}}"#,
+        "client.subscribe_to_user_personal_channel.personal_channel_namespace",
+        "namespace aa has a channel pattern, which user personal channels do not match",
+    );
+    Setup::new()
+        .json(
+            r#"{"channel": {"patterns": true, "namespaces": [{"name": "aa", "pattern": "/b/:x"},
+                {"name": "bb", "pattern": "/b/x_:x"}, {"name": "cc"}]}}"#,
+        )
+        .loaded();
 }

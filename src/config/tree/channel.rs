@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::definition::section;
-use super::super::types::{Named, PublicationDataFormat, RecoveryMode, SubscriptionType};
+use super::super::types::{DeltaType, Named, PublicationDataFormat, RecoveryMode, SubscriptionType};
 use super::others::{ChannelProxies, MapOptions, SharedPollOptions};
 use super::proxies::Proxy;
 
@@ -37,6 +37,9 @@ section! {
         user_boundary: String = "#";
         /// What separates the users in that list.
         user_separator: String = ",";
+        /// Channels whose name starts with `/` belong to the namespace whose `pattern` matches them, and to none
+        /// without a match (error 102).
+        patterns: bool;
     }
     unsupported {
         /// Proxies of channel events.
@@ -77,6 +80,16 @@ section! {
         /// Give every new subscriber the latest publication, without being asked. Needs `force_recovery` in mode
         /// `cache`.
         auto_cache_recover: bool;
+        /// Deltas that subscribers may ask for, to be sent the difference from the publication before; the only one
+        /// is `fossil`. The difference is from what history keeps; without history see `keep_latest_publication`.
+        allowed_delta_types: Vec<DeltaType>;
+        /// Compute deltas of all publications, not only of those whose publisher asks for it.
+        delta_publish: bool;
+        /// Keep the latest publication of a channel while it has subscribers with deltas, so that there are deltas
+        /// without history.
+        keep_latest_publication: bool;
+        /// Subscribers may filter publications by their tags (error 107 without this).
+        allow_tags_filter: bool;
         /// Clients may subscribe.
         allow_subscribe_for_client: bool;
         /// Anonymous users are among those who may subscribe.
@@ -99,6 +112,20 @@ section! {
         allow_history_for_subscriber: bool;
         /// Anonymous users are among those who may read history.
         allow_history_for_anonymous: bool;
+        /// Pushes of a channel to one connection (publications, joins and leaves) that are collected before they are
+        /// sent together: fewer writes, at the price of latency. 0 for as many as come in `batch_max_delay`; without
+        /// that, the last ones wait for the next, or for the end of the subscription.
+        batch_max_size: Option<usize>;
+        /// How long pushes of a channel to one connection are collected. 0 for as long as it takes to have
+        /// `batch_max_size` of them. Both 0: nothing is collected.
+        batch_max_delay: Option<Duration>;
+        /// Send only the latest publication of what was collected, after the joins and leaves: for channels whose
+        /// publications carry their whole state. Needs one of the two options above. Subscriptions with delta
+        /// compression are sent it whole.
+        batch_flush_latest: bool;
+        /// Publications, joins and leaves carry a number in place of the channel's name, for clients that offer to
+        /// understand it and subscribe by themselves: less to send where names are long.
+        allow_channel_compaction: bool;
         /// A list of users at the end of a channel's name, after `channel.user_boundary`, says who may subscribe.
         allow_user_limited_channels: bool;
         /// Expression that the name must match, without its namespace and not anchored. Empty: the name must be
@@ -106,6 +133,10 @@ section! {
         channel_regex: String;
         /// What publications may contain. Empty for what `channel.publication_data_format` says.
         publication_data_format: PublicationDataFormat;
+        /// What the names of the namespace's channels look like, as a path: `/users/:name`. A variable, `:` and a
+        /// name, stands for what is there up to the next `/`. Such a namespace has no other channels. Needs
+        /// `channel.patterns`; only for namespaces.
+        pattern: String;
         /// What subscriptions are. Other types than `stream` are not supported by this version.
         subscription_type: SubscriptionType;
     }
@@ -114,12 +145,6 @@ section! {
         map_clients_presence_channel_prefix: String;
         /// Presence by user as a map channel.
         map_users_presence_channel_prefix: String;
-        /// Delta compressions that clients may negotiate.
-        allowed_delta_types: Vec<String>;
-        /// Publish deltas.
-        delta_publish: bool;
-        /// Clients may filter publications by tags.
-        allow_tags_filter: bool;
         /// Name of the proxy for subscriptions.
         subscribe_proxy_name: String = "default";
         /// Name of the proxy for publications.

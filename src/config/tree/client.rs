@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::definition::section;
 use super::super::types::Switched;
 use super::proxies::Proxy;
+use super::rate_limit::RateLimit;
 use super::unidirectional::Disconnects;
 
 section! {
@@ -55,6 +56,16 @@ section! {
         /// Bytes that may wait to be sent to a connection; a client so slow that more are waiting is disconnected
         /// (3008). This bounds the memory of a connection. Negative for no limit.
         queue_max_size: Option<usize> = 1048576;
+        /// How long messages to a connection are collected before they are written: fewer writes, at the price of
+        /// latency. What waits is written at once when it fills half of `client.queue_max_size`. 0 for no delay.
+        write_delay: Option<Duration>;
+        /// Messages in one transport frame: a WebSocket message, or a chunk of a stream. -1 for no limit.
+        max_messages_in_frame: Option<usize> = 16;
+        /// Replies to commands do not wait for `client.write_delay`, nor does what waits before them.
+        reply_without_queue: bool;
+        /// How long the emptied queue of a connection keeps its memory, so that the next burst finds it. 0 for not
+        /// at all.
+        queue_shrink_delay: Option<Duration>;
         /// Commands of a connection that are handled at a time. 0 and 1 for one after the other.
         concurrency: usize;
         /// Connections of this node (503 above that). 0 for no limit.
@@ -72,6 +83,13 @@ section! {
         recovery_max_publication_limit: Option<usize> = 300;
         /// A channel to which every user is subscribed by the server.
         subscribe_to_user_personal_channel: PersonalChannel;
+        /// Limits on how often clients may do what.
+        rate_limit: RateLimit;
+    }
+    without_effect {
+        /// Delayed writes are always started by one timer for all connections, and no connection has a task for
+        /// its writes.
+        write_with_timer: bool;
     }
     unsupported {
         /// Proxies of connection events.

@@ -7,6 +7,7 @@ use regex::Regex;
 use super::Check;
 use crate::config::error::Problem;
 use crate::config::format_duration;
+use crate::config::pattern::ChannelPattern;
 use crate::config::tree::{ChannelOptions, Config};
 use crate::config::types::{RecoveryMode, SubscriptionType};
 use crate::config::value::Table;
@@ -36,6 +37,7 @@ pub(super) fn check(check: &mut Check<'_>, config: &Config) {
         place: without_namespace(),
     }
     .check(&channel.without_namespace, global_meta_ttl);
+    patterns(check, config);
     for (index, namespace) in channel.namespaces.iter().enumerate() {
         let key = format!("channel.namespaces.[{index}]");
         Rules {
@@ -97,6 +99,11 @@ impl Rules<'_, '_> {
             let message = "auto_cache_recover requires force_recovery and force_recovery_mode set to cache";
             self.fail("auto_cache_recover", message);
         }
+        let collects = options.batch_max_size.is_some() || options.batch_max_delay.is_some();
+        if options.batch_flush_latest && !collects {
+            let message = "batch_flush_latest requires batch_max_size or batch_max_delay";
+            self.fail("batch_flush_latest", message);
+        }
         if let Err(error) = Regex::new(&options.channel_regex) {
             self.fail(
                 "channel_regex",
@@ -145,6 +152,45 @@ impl Rules<'_, '_> {
     }
 }
 
+/// Patterns and what they may not meet (channels-and-auth.md 7.6).
+fn patterns(check: &mut Check<'_>, config: &Config) {
+    let channel = &config.channel;
+    if !channel.without_namespace.pattern.is_empty() {
+        let place = without_namespace();
+        check.fail(
+            &format!("{WITHOUT_NAMESPACE}.pattern"),
+            format!("{place}channel pattern can only be set in a namespace"),
+        );
+    }
+    let mut known: Vec<(ChannelPattern, &str)> = Vec::new();
+    for (index, namespace) in channel.namespaces.iter().enumerate() {
+        let pattern = namespace.options.pattern.as_str();
+        if pattern.is_empty() {
+            continue;
+        }
+        let problem = match ChannelPattern::parse(pattern) {
+            _ if !channel.patterns => "channel pattern requires channel.patterns".to_owned(),
+            Err(error) => format!("{error}: {pattern}"),
+            Ok(parsed) => match known.iter().find(|(other, _)| other.shape().eq(parsed.shape())) {
+                Some((_, other)) => {
+                    format!(
+                        "channel pattern {pattern} matches the same channels as that of namespace {other}"
+                    )
+                }
+                None => {
+                    known.push((parsed, &namespace.name));
+                    continue;
+                }
+            },
+        };
+        let place = within(&namespace.name);
+        check.fail(
+            &format!("channel.namespaces.[{index}].pattern"),
+            format!("{place}{problem}"),
+        );
+    }
+}
+
 fn personal_channel(check: &mut Check<'_>, config: &Config) {
     let personal = &config.client.subscribe_to_user_personal_channel;
     if !personal.enabled {
@@ -169,6 +215,12 @@ fn personal_channel(check: &mut Check<'_>, config: &Config) {
             return;
         }
     };
+    if namespace.is_some() && !options.pattern.is_empty() {
+        let key = format!("{section}.personal_channel_namespace");
+        let message =
+            format!("namespace {name} has a channel pattern, which user personal channels do not match");
+        check.fail(&key, message);
+    }
     if personal.single_connection && !options.presence {
         let place = if name.is_empty() {
             "on top level".to_owned()

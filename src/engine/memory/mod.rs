@@ -18,7 +18,7 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 
 use super::{
-    Broker, ClientInfo, EngineError, History, HistoryQuery, IDEMPOTENCY_TTL, Position, Publication,
+    Broker, ClientInfo, EngineError, History, HistoryQuery, IDEMPOTENCY_TTL, Position, Previous, Publication,
     PublishOptions, Published, Receiver, Suppressed, Wait,
 };
 pub use presence::MemoryPresence;
@@ -143,7 +143,12 @@ impl MemoryBroker {
         options: &PublishOptions,
     ) -> Published {
         let Some(retention) = options.retention else {
-            self.deliver(channel, &Arc::new(publication), None);
+            let previous = if options.delta {
+                Previous::Unknown
+            } else {
+                Previous::Unwanted
+            };
+            self.deliver(channel, &Arc::new(publication), None, previous);
             return Published {
                 position: None,
                 suppressed: None,
@@ -160,19 +165,32 @@ impl MemoryBroker {
             };
         }
         publication.offset = stream.top().offset + 1;
+        let newest = options.delta.then(|| stream.newest());
         let version_epoch = options.version_epoch.as_str();
         let publication = stream.append(publication, retention, version_epoch, now);
         let position = stream.top();
-        self.deliver(channel, &publication, Some(&position));
+        let previous = match &newest {
+            None => Previous::Unwanted,
+            Some(None) => Previous::Unknown,
+            Some(Some(newest)) => Previous::Known(newest),
+        };
+        self.deliver(channel, &publication, Some(&position), previous);
         Published {
             position: Some(position),
             suppressed: None,
         }
     }
 
-    fn deliver(&self, channel: &str, publication: &Arc<Publication>, position: Option<&Position>) {
+    fn deliver(
+        &self,
+        channel: &str,
+        publication: &Arc<Publication>,
+        position: Option<&Position>,
+        previous: Previous<'_>,
+    ) {
         if let Some(receiver) = self.receiver.get() {
-            receiver.handle_publication(channel, publication, position.map(|position| &position.epoch));
+            let epoch = position.map(|position| &position.epoch);
+            receiver.handle_publication(channel, publication, epoch, previous);
         }
     }
 

@@ -37,6 +37,11 @@ impl Stream {
         }
     }
 
+    /// The publication appended last, if it is still kept.
+    pub(super) fn newest(&self) -> Option<Arc<Publication>> {
+        self.items.back().cloned()
+    }
+
     /// Whether a publication of that version is newer than what is stored. Version 0 always is.
     pub(super) fn accepts_version(&self, version: u64, version_epoch: &str) -> bool {
         version == 0

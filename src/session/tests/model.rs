@@ -239,7 +239,13 @@ struct Place {
 struct Deaf(Arc<Hub>, Arc<AtomicBool>);
 
 impl Receiver for Deaf {
-    fn handle_publication(&self, channel: &str, publication: &Arc<Publication>, epoch: Option<&Epoch>) {
+    fn handle_publication(
+        &self,
+        channel: &str,
+        publication: &Arc<Publication>,
+        epoch: Option<&Epoch>,
+        _: Previous<'_>,
+    ) {
         if !self.1.load(Ordering::Relaxed) {
             self.0.publication(channel, publication, epoch, 0);
         }
@@ -885,6 +891,7 @@ fn open(context: &Arc<Context>, now: Now) -> (Session, Arc<Handle>) {
         transport: TransportKind::Websocket,
         outbox: Arc::new(Outbox::new(Some(QUEUE))),
         mailbox: Mailbox::default(),
+        batched: std::sync::atomic::AtomicUsize::default(),
     });
     let session = Session::new(context.clone(), handle.clone(), Opening::default(), 0.5, now);
     (session, handle)

@@ -21,7 +21,7 @@ mod hub;
 mod stream;
 
 use hub::world::{World, explore, spawn};
-use tidegate::{engine, protocol};
+use tidegate::{channels, engine, protocol, tags};
 
 /// The subscriber joins, reads, catches up and goes live while two publications are made.
 #[test]

@@ -82,9 +82,13 @@ async fn start<A>(server: Arc<Server<A>>, incoming: Incoming) -> Option<Box<Driv
         webtransport: server.options.webtransport.is_some(),
     };
     let connection = incoming.accept().ok()?;
+    let established = tokio::select! {
+        established = timeout(setup_timeout, establish(connection, settings)) => established.ok().flatten(),
+        // A client that has not begun anything yet goes elsewhere; one that is gone is not waited for.
+        () = server.stop.cancelled() => None,
+    };
     // Dropping a connection that is too slow closes it.
-    let Ok(Some((connection, control))) = timeout(setup_timeout, establish(connection, settings)).await
-    else {
+    let Some((connection, control)) = established else {
         tracing::debug!(%peer, "QUIC handshake not finished");
         return None;
     };

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::Frame;
 
 /// First in, first out. The oldest frame is kept in place: at a calm pace an outbox never holds more than one,
-/// and neither allocates nor touches memory elsewhere. An empty queue holds nothing.
+/// and neither allocates nor touches memory elsewhere.
 #[derive(Debug, Default)]
 pub(super) struct FrameQueue {
     first: Option<Frame>,
@@ -28,10 +28,19 @@ impl FrameQueue {
     pub(super) fn pop(&mut self) -> Option<Frame> {
         let frame = self.first.take()?;
         self.first = self.rest.pop_front();
-        if self.first.is_none() && self.rest.capacity() > 0 {
+        Some(frame)
+    }
+
+    /// Whether an empty queue still holds memory.
+    pub(super) fn has_room(&self) -> bool {
+        self.rest.capacity() > 0
+    }
+
+    /// Gives the memory of an empty queue back.
+    pub(super) fn shrink(&mut self) {
+        if self.rest.is_empty() && self.has_room() {
             self.rest = VecDeque::new();
         }
-        Some(frame)
     }
 }
 
@@ -53,7 +62,9 @@ mod tests {
                 assert_eq!(queue.pop().unwrap().payload()[..], [byte]);
             }
             assert!(queue.is_empty() && queue.pop().is_none());
-            assert_eq!(queue.rest.capacity(), 0);
+            assert!(queue.has_room());
+            queue.shrink();
+            assert!(!queue.has_room());
         }
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) waiting: Waiting,
     /// In the shard's list of connections to drive.
     pub(super) is_due: bool,
+    /// Waits for its turn behind an address that it shares.
+    pub(super) is_paced: bool,
     /// Entry in the shard's timers.
     pub(super) armed: Option<Instant>,
     /// The ClientHello was read.
@@ -193,6 +195,7 @@ impl Inner {
             proto,
             waiting: Waiting::default(),
             is_due: false,
+            is_paced: false,
             armed: None,
             has_hello: false,
             is_connected: false,

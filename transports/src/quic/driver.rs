@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,6 +12,7 @@ use quinn_proto::{ConnectionEvent, EndpointEvent, Transmit};
 use tokio::time::Sleep;
 
 use super::connection::{Inner, State};
+use super::pacing::Pacing;
 use super::shard::Shard;
 use super::socket::Buffers;
 use super::timers::Timers;
@@ -28,6 +30,7 @@ pub(super) struct Driver {
     due: VecDeque<Arc<Inner>>,
     timers: Timers,
     sleep: Pin<Box<Sleep>>,
+    pacing: Pacing<Arc<Inner>>,
     buffers: Buffers,
     /// Packets being made.
     packets: Vec<u8>,
@@ -45,6 +48,7 @@ impl Driver {
             due: VecDeque::new(),
             timers: Timers::default(),
             sleep: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)),
+            pacing: Pacing::new(),
             buffers: Buffers::default(),
             packets: Vec::new(),
             unsent: None,
@@ -65,6 +69,7 @@ impl Future for Driver {
             let received = this.receive(cx, now);
             this.expire(now);
             this.shard.take_due(cx, &mut this.due);
+            this.resume(now);
             let is_writable = this.poll_unsent(cx);
             if is_writable {
                 this.drive(now);
@@ -76,7 +81,8 @@ impl Future for Driver {
             if this.shard.has_ended() {
                 return Poll::Ready(());
             }
-            if this.poll_sleep(cx).is_pending() && this.shard.nothing_due() {
+            let is_asleep = this.poll_sleep(cx).is_pending() && this.pacing.poll_next(cx).is_pending();
+            if is_asleep && this.shard.nothing_due() {
                 return Poll::Pending;
             }
         }
@@ -122,6 +128,21 @@ impl Driver {
         }
     }
 
+    /// Connections that waited for their turn behind a shared address.
+    fn resume(&mut self, now: Instant) {
+        let Some(waited) = self.pacing.begin(now) else {
+            return;
+        };
+        for connection in waited.rev() {
+            let mut state = connection.state.lock();
+            state.is_paced = false;
+            if !std::mem::replace(&mut state.is_due, true) {
+                drop(state);
+                self.due.push_front(connection);
+            }
+        }
+    }
+
     /// Whether the socket takes packets.
     fn poll_unsent(&mut self, cx: &mut Context<'_>) -> bool {
         let Some((transmit, packets)) = &self.unsent else {
@@ -151,7 +172,12 @@ impl Driver {
     fn drive_one(&mut self, connection: &Arc<Inner>, now: Instant) {
         let mut state = connection.state.lock();
         state.is_due = false;
-        let has_more = self.transmit(&mut state, now);
+        let peer = state.proto.remote_address();
+        let may_send = self.pacing.admits(peer);
+        let has_more = may_send && self.transmit(&mut state, peer, now);
+        if !may_send && !std::mem::replace(&mut state.is_paced, true) {
+            self.pacing.defer(connection.clone());
+        }
         while let Some(event) = state.proto.poll_endpoint_events() {
             self.told.push(event);
         }
@@ -185,7 +211,7 @@ impl Driver {
     }
 
     /// Sends what a connection has to send; answers whether there may be more.
-    fn transmit(&mut self, state: &mut State, now: Instant) -> bool {
+    fn transmit(&mut self, state: &mut State, peer: SocketAddr, now: Instant) -> bool {
         let segments = self.shard.socket.max_segments();
         for _ in 0..TRANSMITS {
             self.packets.clear();
@@ -196,6 +222,7 @@ impl Driver {
                 self.unsent = Some((transmit, std::mem::take(&mut self.packets)));
                 return true;
             }
+            self.pacing.count(peer);
         }
         true
     }

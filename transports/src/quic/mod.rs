@@ -17,9 +17,11 @@
 mod connection;
 mod driver;
 mod endpoint;
+mod pacing;
 mod shard;
 mod socket;
 mod stream;
+mod table;
 mod timers;
 mod waiting;
 

@@ -14,7 +14,7 @@
 //! Locks: a connection's state may be held while the list of due connections is taken; the core (endpoint and table
 //! of connections) is never held together with a connection.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -33,6 +33,7 @@ use tokio::sync::Notify;
 use super::connection::{Connection, Held, Inner};
 use super::driver::Driver;
 use super::socket::{self, Buffers, Socket};
+use super::table::Table;
 
 /// Connections that may wait to be accepted; more are refused.
 const MAX_INCOMING: usize = 1024;
@@ -46,9 +47,11 @@ pub(super) struct Shard {
 
 struct Core {
     endpoint: Endpoint,
-    connections: HashMap<ConnectionHandle, Arc<Inner>>,
+    connections: Table<Arc<Inner>>,
     incoming: VecDeque<Incoming>,
     acceptor: Option<Waker>,
+    /// New connections are told to go elsewhere.
+    is_refusing: bool,
     /// The endpoint's handle is gone.
     is_closed: bool,
     /// Packets that the endpoint answers with by itself.
@@ -74,9 +77,10 @@ pub(super) fn start(socket: UdpSocket, config: ServerConfig) -> io::Result<Arc<S
         socket,
         core: Mutex::new(Core {
             endpoint,
-            connections: HashMap::new(),
+            connections: Table::default(),
             incoming: VecDeque::new(),
             acceptor: None,
+            is_refusing: false,
             is_closed: false,
             answer: Vec::new(),
         }),
@@ -153,7 +157,7 @@ impl Shard {
     pub(super) fn refuse_new(&self) {
         let waiting = {
             let mut core = self.core.lock();
-            core.endpoint.set_server_config(None);
+            core.is_refusing = true;
             std::mem::take(&mut core.incoming)
         };
         for incoming in waiting {
@@ -214,7 +218,7 @@ impl Shard {
         self.core
             .lock()
             .connections
-            .get(&ConnectionHandle(handle))
+            .get(ConnectionHandle(handle))
             .cloned()
     }
 
@@ -256,6 +260,7 @@ impl Shard {
             connections,
             incoming,
             acceptor,
+            is_refusing,
             answer,
             ..
         } = core;
@@ -263,11 +268,11 @@ impl Shard {
         let bytes = BytesMut::from(datagram);
         match endpoint.handle(now, peer, meta.dst_ip, socket::ecn(meta), bytes, answer) {
             Some(DatagramEvent::ConnectionEvent(handle, event)) => {
-                if let Some(connection) = connections.get(&handle) {
+                if let Some(connection) = connections.get(handle) {
                     events.push((connection.clone(), event));
                 }
             }
-            Some(DatagramEvent::NewConnection(new)) if incoming.len() < MAX_INCOMING => {
+            Some(DatagramEvent::NewConnection(new)) if !*is_refusing && incoming.len() < MAX_INCOMING => {
                 incoming.push_back(new);
                 if let Some(acceptor) = acceptor.take() {
                     acceptor.wake();
@@ -294,7 +299,7 @@ impl Shard {
         for event in events.drain(..) {
             if event.is_drained() {
                 is_gone = true;
-                core.connections.remove(&connection.handle);
+                core.connections.remove(connection.handle);
             }
             answers.extend(core.endpoint.handle_event(connection.handle, event));
         }

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use quinn_proto::{self as proto, StreamId, VarInt, Written};
@@ -138,9 +138,17 @@ impl SendStream {
     pub fn stopped(&self) -> impl Future<Output = ()> + Send + Sync + 'static {
         // Does not keep the connection open.
         let (inner, id) = (Arc::downgrade(self.connection.inner()), self.id);
-        let mut waits = false;
+        let is_reset = self.is_reset;
+        if !is_reset {
+            // From now on, so that a reset before the first poll is not missed.
+            let mut state = self.connection.inner().state.lock();
+            if !state.waiting.contains(Reason::Stopped(id)) {
+                let nobody = Context::from_waker(Waker::noop());
+                state.waiting.register(Reason::Stopped(id), &nobody);
+            }
+        }
         poll_fn(move |cx| {
-            let Some(inner) = inner.upgrade() else {
+            let Some(inner) = inner.upgrade().filter(|_| !is_reset) else {
                 return Poll::Ready(());
             };
             let mut state = inner.state.lock();
@@ -148,10 +156,9 @@ impl SendStream {
                 return Poll::Ready(());
             }
             // Whoever wakes this waiter, ends the wait.
-            if waits && !state.waiting.contains(Reason::Stopped(id)) {
+            if !state.waiting.contains(Reason::Stopped(id)) {
                 return Poll::Ready(());
             }
-            waits = true;
             state.waiting.register(Reason::Stopped(id), cx);
             Poll::Pending
         })

@@ -14,9 +14,6 @@ use crate::delimiter::put_length;
 use crate::http::BodyError;
 use crate::{Drained, EndCause, Frame, Outbox};
 
-/// Frames that share one chunk: SDKs decode chunk by chunk, so a batch is never split.
-const BATCH: usize = 64;
-
 /// How messages are delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
@@ -32,18 +29,25 @@ pub(super) enum Framing {
 pub(super) struct StreamBody {
     outbox: Arc<Outbox>,
     framing: Framing,
+    /// Frames that share one chunk: SDKs decode chunk by chunk, so a batch is never split.
+    max_batch: usize,
     opened: bool,
     end: Option<oneshot::Sender<EndCause>>,
 }
 
 impl StreamBody {
     /// A body that drains `outbox`; the receiver learns how it ended (dropped = the client left).
-    pub(super) fn new(outbox: Arc<Outbox>, framing: Framing) -> (Self, oneshot::Receiver<EndCause>) {
+    pub(super) fn new(
+        outbox: Arc<Outbox>,
+        framing: Framing,
+        max_batch: usize,
+    ) -> (Self, oneshot::Receiver<EndCause>) {
         let (end, ended) = oneshot::channel();
         (
             Self {
                 outbox,
                 framing,
+                max_batch,
                 opened: false,
                 end: Some(end),
             },
@@ -70,7 +74,7 @@ impl http_body::Body for StreamBody {
             return Poll::Ready(Some(Ok(http_body::Frame::data(Bytes::from_static(b"\r\n")))));
         }
         let mut frames = Vec::new();
-        match self.outbox.poll_drain(cx, BATCH, &mut frames) {
+        match self.outbox.poll_drain(cx, self.max_batch, &mut frames) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Drained::Frames) => {
                 Poll::Ready(Some(Ok(http_body::Frame::data(chunk(&frames, self.framing)))))

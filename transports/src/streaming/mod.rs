@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, Empty, Full, Limited};
 use uuid::Uuid;
 
 use crate::http::{Body, ConcreteBody, ConnectionFacts};
-use crate::{Acceptor, Encoding, Handshake, Outbox, TransportKind};
+use crate::{Acceptor, Encoding, Handshake, Outbox, OutboxOptions, TransportKind};
 use body::{Framing, StreamBody};
 pub use emulation::{Delivered, EmulationRegistry};
 
@@ -23,8 +23,8 @@ pub use emulation::{Delivered, EmulationRegistry};
 pub struct StreamOptions {
     /// Largest request body in bytes; a larger one is answered with 413.
     pub max_request_body_size: usize,
-    /// Bytes an outbox may hold before the connection is slow (3008); `None` = no limit.
-    pub outbox_limit: Option<usize>,
+    /// How outboxes queue.
+    pub outbox: OutboxOptions,
 }
 
 /// Answers a request to the HTTP-streaming endpoint.
@@ -191,7 +191,7 @@ fn open<A: Acceptor>(
         return status(StatusCode::BAD_REQUEST);
     };
     let session_id = Uuid::new_v4().to_string();
-    let outbox = Arc::new(Outbox::new(options.outbox_limit));
+    let outbox = Outbox::open(&options.outbox);
     let handshake = Handshake {
         transport: opening.kind,
         encoding: opening.encoding,
@@ -205,7 +205,7 @@ fn open<A: Acceptor>(
     };
     let session = acceptor.open(handshake, outbox.clone());
     let (registration, inbox) = registry.register(session_id, outbox.clone());
-    let (body, body_end) = StreamBody::new(outbox, opening.framing);
+    let (body, body_end) = StreamBody::new(outbox, opening.framing, options.outbox.max_batch);
     tokio::spawn(driver::drive(session, first, inbox, registration, body_end));
     let mut response = Response::new(body.boxed_unsync());
     let headers = response.headers_mut();

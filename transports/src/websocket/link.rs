@@ -25,7 +25,7 @@ use crate::{Close, Drained, Encoding, EndCause, Frame, Outbox, Session};
 const CLOSE_WAIT: Duration = Duration::from_secs(5);
 /// Messages handled before other tasks of the worker get their turn.
 const BUDGET: usize = 64;
-/// Frames that share one WebSocket message.
+/// Room for the frames of one WebSocket message.
 const BATCH: usize = 16;
 /// Bytes gathered for one write.
 const WRITE_GATHER: usize = 64 * 1024;
@@ -343,7 +343,8 @@ impl<S: Session> Link<S> {
             let mut close = None;
             while buffers.write.len() < WRITE_GATHER && close.is_none() {
                 buffers.frames.clear();
-                match self.outbox.poll_drain(&mut outbox, BATCH, &mut buffers.frames) {
+                let max = self.options.outbox.max_batch;
+                match self.outbox.poll_drain(&mut outbox, max, &mut buffers.frames) {
                     Poll::Pending => break,
                     Poll::Ready(Drained::Frames) => {
                         let compression = self.options.compression.filter(|_| self.compression);

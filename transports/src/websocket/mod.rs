@@ -19,7 +19,7 @@ use ::http::{Request, Response};
 
 use crate::http::{Body, ConnectionFacts};
 use crate::tcp::{TakeOver, UpgradeContext};
-use crate::{Acceptor, Outbox};
+use crate::{Acceptor, Outbox, OutboxOptions};
 use connection::Connection;
 pub use decode::{Decoder, Event, Step, Violation};
 use link::Upgraded;
@@ -35,8 +35,8 @@ pub struct WebsocketOptions {
     pub write_timeout: Duration,
     /// Offer permessage-deflate.
     pub compression: Option<Compression>,
-    /// Bytes an outbox may hold before the connection is slow (3008); `None` = no limit.
-    pub outbox_limit: Option<usize>,
+    /// How outboxes queue.
+    pub outbox: OutboxOptions,
     /// Interval of WebSocket pings for clients that ask for them (`cf_ws_frame_ping_pong`); `None` = off.
     pub ping_interval: Option<Duration>,
     /// How long such a ping may stay unanswered; `None` = for ever.
@@ -77,7 +77,7 @@ pub fn upgrade<A: Acceptor>(
     let compression = negotiated.compression;
     let (acceptor, options, flusher) = (acceptor.clone(), options.clone(), context.flusher().clone());
     let take_over: TakeOver = Box::new(move |stream, early| {
-        let outbox = Arc::new(Outbox::new(options.outbox_limit));
+        let outbox = Outbox::open(&options.outbox);
         let upgraded = Upgraded {
             stream,
             early,

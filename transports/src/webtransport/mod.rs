@@ -26,6 +26,7 @@ pub(crate) use connect::{ConnectRequest, check, refuse};
 pub(crate) use session::run;
 pub(crate) use sessions::{DataStream, Sessions};
 
+use crate::OutboxOptions;
 use crate::http3::error::Code;
 
 /// WebTransport sessions: where they are opened, and their limits.
@@ -37,11 +38,11 @@ pub struct WebTransportOptions {
     pub message_size_limit: usize,
     /// Time for a new session to open its stream; the session is then closed as stale (3502). Default 10 s.
     pub stream_timeout: Duration,
-    /// Time for one write of at most 16 frames to be taken by the transport; the session is then closed
+    /// Time for one write of a batch of frames to be taken by the transport; the session is then closed
     /// (3009). Default 1 s.
     pub write_timeout: Duration,
-    /// Bytes that may wait in a session's outbox; `None` lifts the limit.
-    pub outbox_limit: Option<usize>,
+    /// How outboxes queue.
+    pub outbox: OutboxOptions,
 }
 
 impl Default for WebTransportOptions {
@@ -51,7 +52,7 @@ impl Default for WebTransportOptions {
             message_size_limit: 65_536,
             stream_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(1),
-            outbox_limit: Some(1_048_576),
+            outbox: OutboxOptions::default(),
         }
     }
 }

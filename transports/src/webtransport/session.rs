@@ -143,12 +143,12 @@ impl<S: Session> Carrier<S> {
         flusher: Arc<Flusher>,
     ) -> Self {
         let DataStream { output, input, .. } = stream;
-        let outbox = Arc::new(Outbox::new(options.outbox_limit));
+        let outbox = Outbox::open(&options.outbox);
         let encoding = handshake.encoding;
         Self {
             session: acceptor.open(handshake, outbox.clone()),
             outbox,
-            writer: Writer::new(encoding, options.write_timeout, flusher),
+            writer: Writer::new(encoding, options, flusher),
             commands: Commands::new(encoding, options.message_size_limit),
             reads: true,
             output,

@@ -1,4 +1,4 @@
-//! From the outbox to the stream: up to 16 frames leave in one stream write.
+//! From the outbox to the stream: a batch of frames leaves in one stream write.
 //!
 //! Small frames are copied together, because the QUIC layer walks the chunks of a stream for every packet; large ones
 //! are handed over as they are, so that a broadcast of 60 KB is one allocation for all its receivers until
@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::time::Sleep;
 
+use super::WebTransportOptions;
 use crate::delimiter::put_length;
 use crate::flush::{self, Flusher};
 use crate::http3::output::Output;
@@ -23,6 +24,8 @@ use crate::{Close, Drained, Encoding, Frame, Outbox};
 pub(super) struct Writer {
     encoding: Encoding,
     timeout: Duration,
+    /// Frames that share one write.
+    max_batch: usize,
     pending: Option<Box<Pending>>,
     flusher: Arc<Flusher>,
     /// Wakes the task by way of the flusher.
@@ -48,10 +51,11 @@ struct Pending {
 }
 
 impl Writer {
-    pub(super) fn new(encoding: Encoding, timeout: Duration, flusher: Arc<Flusher>) -> Self {
+    pub(super) fn new(encoding: Encoding, options: &WebTransportOptions, flusher: Arc<Flusher>) -> Self {
         Self {
             encoding,
-            timeout,
+            timeout: options.write_timeout,
+            max_batch: options.outbox.max_batch,
             pending: None,
             flusher,
             relay: None,
@@ -76,7 +80,7 @@ impl Writer {
             }
             let drained = ready!(DRAINED.with_borrow_mut(|frames| {
                 outbox
-                    .poll_drain(&mut Context::from_waker(&relay), FRAMES_PER_WRITE, frames)
+                    .poll_drain(&mut Context::from_waker(&relay), self.max_batch, frames)
                     .map(|drained| match drained {
                         Drained::Frames => Ok(batch(self.encoding, frames.drain(..))),
                         Drained::Closed(close) => Err(close),
@@ -156,8 +160,6 @@ thread_local! {
     /// Frames on their way from an outbox into a batch: empty between two polls.
     static DRAINED: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
 }
-
-const FRAMES_PER_WRITE: usize = 16;
 
 const WRITES_AT_ONCE: usize = 16;
 

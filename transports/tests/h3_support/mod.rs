@@ -7,6 +7,7 @@
 
 pub mod acceptor;
 pub mod raw;
+pub mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,8 +15,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use quinn::crypto::rustls::QuicClientConfig;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tidegate_transports::http::{Body, HttpService};
 use tidegate_transports::http3::{self, Http3Options};
 use tidegate_transports::quic;
@@ -24,6 +23,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use acceptor::FakeAcceptor;
+use tls::Identity;
 
 /// Nothing in these tests takes longer unless it hangs.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -36,7 +36,7 @@ pub struct TestServer {
     pub stop: CancellationToken,
     pub task: JoinHandle<()>,
     pub endpoint: quic::Endpoint,
-    certificate: CertificateDer<'static>,
+    identity: Identity,
 }
 
 impl TestServer {
@@ -45,17 +45,10 @@ impl TestServer {
     }
 
     pub fn with(service: impl HttpService, acceptor: FakeAcceptor, options: Http3Options) -> Self {
-        let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let certificate = certified.cert.der().clone();
-        let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
-        let tls = rustls::ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.clone()], key)
-            .unwrap();
+        let identity = Identity::generate();
         let socket = quic::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let endpoint = quic::Endpoint::new(socket, quic::server_config(&tls, 100).unwrap()).unwrap();
+        let endpoint =
+            quic::Endpoint::new(socket, quic::server_config(&identity.server, 100).unwrap()).unwrap();
         let address = endpoint.local_addr().unwrap();
         let acceptor = Arc::new(acceptor);
         let stop = CancellationToken::new();
@@ -72,7 +65,7 @@ impl TestServer {
             stop,
             task: tokio::spawn(serving),
             endpoint,
-            certificate,
+            identity,
         }
     }
 
@@ -85,15 +78,7 @@ impl TestServer {
     }
 
     pub fn client_config(&self) -> quinn::ClientConfig {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(self.certificate.clone()).unwrap();
-        let mut tls = rustls::ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        tls.alpn_protocols = vec![b"h3".to_vec()];
-        quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()))
+        self.identity.client_config()
     }
 
     pub fn url(&self, path: &str) -> url::Url {
@@ -154,8 +139,4 @@ pub async fn not_found(_: Request<Body>) -> Response<Body> {
     let mut response = Response::new(body("404 page not found\n"));
     *response.status_mut() = http::StatusCode::NOT_FOUND;
     response
-}
-
-fn provider() -> Arc<rustls::crypto::CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
