@@ -72,13 +72,13 @@ impl Session {
         if !waits {
             return Some(event);
         }
-        self.deferred.get_or_insert_default().push_back(event);
+        self.deferred.push(event);
         None
     }
 
     /// Acts on what was kept by [`defer`](Self::defer), in order; what must wait longer is kept again.
     pub(super) fn handle_deferred(&mut self, now: Now) {
-        for event in self.deferred.take().into_iter().flat_map(|events| *events) {
+        for event in std::mem::take(&mut self.deferred) {
             self.handle_event(event, now);
         }
     }

@@ -101,7 +101,7 @@ pub struct Session {
     stalled: Option<Box<message::Command>>,
     pending: Vec<Pending>,
     /// What the server API asked of a channel while a subscription to it was being made; seldom anything.
-    deferred: Option<Box<VecDeque<Event>>>,
+    deferred: Vec<Event>,
     calls: VecDeque<(CallId, Call)>,
     next_call: u32,
     /// The tokens it lives on, if they leave a trace.
@@ -146,7 +146,7 @@ impl Session {
             incoming: None,
             stalled: None,
             pending: Vec::new(),
-            deferred: None,
+            deferred: Vec::new(),
             calls: VecDeque::new(),
             next_call: 0,
             traces: None,
@@ -263,7 +263,7 @@ impl Session {
         self.phase = Phase::Closed;
         self.incoming = None;
         self.stalled = None;
-        self.deferred = None;
+        self.deferred = Vec::new();
         self.traces = None;
         let subscriptions = std::mem::take(&mut self.subscriptions);
         for (channel, subscription) in subscriptions.into_entries() {

@@ -7,7 +7,8 @@ use crate::support::{Peer, TestServer, in_seconds, token};
 
 async fn server() -> TestServer {
     TestServer::start(json!({
-        "client": { "channel_position_check_delay": "2s", "presence_update_interval": "2s" },
+        "client": { "channel_position_check_delay": "2s", "presence_update_interval": "2s",
+            "expired_sub_close_delay": "0.2s" },
         "channel": { "namespaces": [
             { "name": "st", "history_size": 10, "history_ttl": "60s", "force_recovery": true,
               "allow_subscribe_for_client": true, "allow_history_for_client": true },
@@ -260,5 +261,17 @@ async fn far_ends() {
         r#"{"id":3,"sub_refresh":{"expires":true,"ttl":31536000}}"#,
     )
     .await;
+    server.stop().await;
+}
+
+/// A subscription that the server made for a time takes the connection with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_of_the_server_that_expires() {
+    let server = server().await;
+    let mut peer = server.user("42").await;
+    let call = json!({ "user": "42", "channel": "chat:a", "expire_at": in_seconds(2) });
+    server.api("subscribe", call).await;
+    peer.expect(r#"{"push":{"channel":"chat:a","subscribe":{}}}"#).await;
+    peer.expect_close(3006, "subscription expired").await;
     server.stop().await;
 }
