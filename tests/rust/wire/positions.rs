@@ -271,7 +271,8 @@ async fn a_subscription_of_the_server_that_expires() {
     let mut peer = server.user("42").await;
     let call = json!({ "user": "42", "channel": "chat:a", "expire_at": in_seconds(2) });
     server.api("subscribe", call).await;
-    peer.expect(r#"{"push":{"channel":"chat:a","subscribe":{}}}"#).await;
+    peer.expect(r#"{"push":{"channel":"chat:a","subscribe":{}}}"#)
+        .await;
     peer.expect_close(3006, "subscription expired").await;
     server.stop().await;
 }
