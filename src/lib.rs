@@ -14,6 +14,7 @@ pub mod hub;
 pub mod limits;
 pub mod node;
 pub mod protocol;
+pub mod revocation;
 pub mod server;
 pub mod session;
 pub mod tags;

@@ -32,6 +32,7 @@ use crate::config::{Config, Loaded};
 use crate::engine::memory::{MemoryBroker, MemoryPresence, SWEEP_INTERVAL};
 use crate::limits::OperationLimits;
 use crate::node::{Admission, ConnectionLimits, Node, NodeAcceptor, Parts};
+use crate::revocation::Revocations;
 use crate::session::{Context, Guards};
 use crate::telemetry::{Metrics, TEXT_FORMAT};
 use arc_swap::ArcSwap;
@@ -88,6 +89,7 @@ impl Server {
             rules: ArcSwap::from_pointee(rules),
             guards: Guards {
                 limits: OperationLimits::from_config(&config.client.rate_limit, std::time::Instant::now()),
+                revocations: Revocations::default(),
             },
             metrics,
             delays: delays.clone(),
@@ -183,7 +185,7 @@ async fn sweep(broker: Arc<MemoryBroker>, presence: Arc<MemoryPresence>, context
         let now = std::time::Instant::now();
         broker.sweep(now);
         presence.sweep(now);
-        context.guards.sweep(now);
+        context.guards.sweep(Node::now());
     }
 }
 

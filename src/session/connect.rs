@@ -110,7 +110,9 @@ impl Session {
         result: Result<ConnectToken, TokenError>,
         now: Now,
     ) -> Result<(), Refusal> {
-        let token = result.map_err(|error| self.refuse_token(&error, ErrorCode::TOKEN_EXPIRED.into()))?;
+        let mut token = result.map_err(|error| self.refuse_token(&error, ErrorCode::TOKEN_EXPIRED.into()))?;
+        let trace = self.trace(token.token_id.take(), token.issued_at);
+        self.keep_connection_token(trace);
         let rules = self.context.rules.load();
         check_channels(&rules, &token)?;
         if token.user.is_empty() && rules.disallow_anonymous_tokens {
@@ -154,6 +156,7 @@ impl Session {
         self.capabilities = credentials.capabilities;
         connecting.expire_at = credentials.expire_at;
         tracing::debug!(client = %self.handle.client, user = %self.user, "client authenticated");
+        self.check_revoked_connection(now)?;
         self.check_connect_limit(now)?;
         self.plan_subscriptions(&mut connecting, credentials.subs, credentials.origin)?;
         if self
@@ -274,6 +277,8 @@ impl Session {
                 self.connect_token_checked(*connecting, result, now)
             }
             (Stage::Registering, Answer::Registered(true)) => {
+                // From now on the node tells this session of what is revoked.
+                self.check_revoked_connection(now)?;
                 if connecting.expire_at > 0 && connecting.expire_at <= now.unix() {
                     return Err(ErrorCode::EXPIRED.into());
                 }
@@ -433,11 +438,15 @@ impl Session {
         result: Result<ConnectToken, TokenError>,
         now: Now,
     ) -> Result<(), Refusal> {
-        let token = result.map_err(|error| self.refuse_token(&error, Disconnect::EXPIRED.into()))?;
+        let mut token = result.map_err(|error| self.refuse_token(&error, Disconnect::EXPIRED.into()))?;
         let rules = self.context.rules.load_full();
         check_channels(&rules, &token)?;
         if token.user != self.user {
             return Err(Disconnect::INVALID_TOKEN.into());
+        }
+        let trace = self.trace(token.token_id.take(), token.issued_at);
+        if self.has_revoked(&trace, None, now) {
+            return Err(Disconnect::STATE_INVALIDATED.into());
         }
         let expire_at = if rules.insecure { 0 } else { token.expire_at };
         if expire_at > 0 && expire_at <= now.unix() {
@@ -463,6 +472,7 @@ impl Session {
             }
         }
         self.capabilities = token.capabilities;
+        self.keep_connection_token(trace);
         self.set_expiry(expire_at, now);
         let body = message::RefreshResult {
             expires: expire_at > 0,

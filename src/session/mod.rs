@@ -24,6 +24,7 @@ mod events;
 mod limits;
 mod operations;
 mod recovery;
+mod revocation;
 mod settings;
 mod subscribe;
 mod subscription;
@@ -48,6 +49,7 @@ use crate::telemetry::{ClientLabel, FrameType};
 pub use call::{Answer, Attach, Call, CallId, Detach};
 use command::Pending;
 pub(crate) use operations::retention;
+use revocation::Traces;
 pub use settings::{Context, Guards, Personal, Rules, Settings};
 use table::Subscriptions;
 use timers::Timers;
@@ -102,6 +104,8 @@ pub struct Session {
     deferred: Option<Box<VecDeque<Event>>>,
     calls: VecDeque<(CallId, Call)>,
     next_call: u32,
+    /// The tokens it lives on, if they leave a trace.
+    traces: Option<Box<Traces>>,
     /// What the limits on commands remember of this connection, if there are any.
     tokens: Option<Box<ConnectionTokens>>,
     timers: Timers,
@@ -145,6 +149,7 @@ impl Session {
             deferred: None,
             calls: VecDeque::new(),
             next_call: 0,
+            traces: None,
             tokens: None,
             timers,
             disconnect: None,
@@ -259,6 +264,7 @@ impl Session {
         self.incoming = None;
         self.stalled = None;
         self.deferred = None;
+        self.traces = None;
         let subscriptions = std::mem::take(&mut self.subscriptions);
         for (channel, subscription) in subscriptions.into_entries() {
             self.leave(channel, subscription);

@@ -1,16 +1,18 @@
 //! What all sessions of a server share.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::HeaderName;
 
 use tidegate_transports::Delays;
 
+use super::Now;
 use crate::auth::TokenVerifier;
 use crate::channels::ChannelRules;
 use crate::limits::OperationLimits;
+use crate::revocation::Revocations;
 use crate::telemetry::Metrics;
 
 /// Shared by all sessions.
@@ -32,14 +34,17 @@ pub struct Context {
 pub struct Guards {
     /// How often who may do what; `None` without limits.
     pub limits: Option<OperationLimits>,
+    /// Users and tokens that are refused although their signature is good.
+    pub revocations: Revocations,
 }
 
 impl Guards {
     /// Forgets what is over.
-    pub fn sweep(&self, now: Instant) {
+    pub fn sweep(&self, now: Now) {
         if let Some(limits) = &self.limits {
-            limits.sweep(now);
+            limits.sweep(now.instant);
         }
+        self.revocations.sweep(now.unix());
     }
 }
 

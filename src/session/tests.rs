@@ -4,6 +4,7 @@ mod capabilities;
 mod limits;
 mod model;
 mod order;
+mod revocation;
 mod server_side;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::engine::memory::MemoryBroker;
 use crate::engine::{Broker, ClientInfo, Epoch, Previous, Publication, PublishOptions, Receiver, Retention};
 use crate::hub::{Hub, Mailbox};
 use crate::limits::OperationLimits;
+use crate::revocation::Revocations;
 use crate::telemetry::Metrics;
 
 struct NoKeys;
@@ -132,6 +134,7 @@ impl Client {
             rules: ArcSwap::from_pointee(rules),
             guards: Guards {
                 limits: OperationLimits::from_config(&client.rate_limit, now.instant),
+                revocations: Revocations::default(),
             },
             metrics: Arc::new(Metrics::new("test")),
             delays: Arc::default(),

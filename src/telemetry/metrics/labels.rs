@@ -130,7 +130,7 @@ labelled! {
     TransportKind: Websocket Webtransport HttpStream Sse;
     Protocol: Http Grpc Consuming;
     Method: Publish Broadcast Batch Subscribe Unsubscribe Disconnect Refresh Presence PresenceStats History
-        HistoryRemove Channels Info Rpc;
+        HistoryRemove Channels Info Rpc BlockUser UnblockUser RevokeToken InvalidateUserTokens;
     Suppressed: Idempotency Version;
     LimitLayer: ClientCommand UserCommand ClientError;
 }
