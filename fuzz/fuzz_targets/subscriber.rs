@@ -2,27 +2,32 @@
 //! subscriber reads it, catches up, goes live and is checked; broadcasts are lost, repeated or from another epoch.
 //!
 //! Whatever happens, the client sees the stream from where it started, each publication once and in order, until
-//! it is told that its position is lost. Without a fault it sees everything and is told nothing.
+//! it is told that its position is lost. Without a fault it sees everything and is told nothing. The first byte says
+//! whether publications collect in batches, which changes when they are seen and nothing else.
 
 #![no_main]
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use prost::Message;
+use tidegate::channels::Batching;
 use tidegate::engine::{Epoch, Position, Publication};
 use tidegate::hub::{Event, Handle, Hub, Mailbox, Subscriber, Tracking};
 use tidegate::protocol::message::Reply;
-use tidegate_transports::{Drained, Encoding, Outbox, TransportKind};
+use tidegate_transports::{Delays, Drained, Encoding, Outbox, TransportKind};
+use tokio::time::Instant;
 
 /// Fewer than a subscriber holds back: that limit is not what is tested here.
 const MAX_OPERATIONS: usize = 1000;
 
 fuzz_target!(|data: &[u8]| {
-    let mut run = Run::new();
+    let (first, data) = data.split_first().unwrap_or((&0, data));
+    let mut run = Run::new(usize::from(first & 7));
     for operation in data.iter().take(MAX_OPERATIONS) {
         run.step(*operation);
         run.look();
@@ -45,6 +50,7 @@ struct Run {
     hub: Hub,
     channel: Arc<str>,
     handle: Arc<Handle>,
+    delays: Arc<Delays>,
     subscriber: Arc<Subscriber>,
     epoch: Epoch,
     phase: Phase,
@@ -60,7 +66,8 @@ struct Run {
 }
 
 impl Run {
-    fn new() -> Self {
+    /// Batches of that size, or none.
+    fn new(batch: usize) -> Self {
         let hub = Hub::default();
         let channel: Arc<str> = "ch".into();
         let handle = Arc::new(Handle {
@@ -75,12 +82,24 @@ impl Run {
             positioned: true,
             max_time_lag_ms: 0,
         };
-        let subscriber = Arc::new(Subscriber::new(handle.clone(), tracking, false));
+        let subscriber = Subscriber::new(handle.clone(), tracking, false);
+        let delays = Arc::<Delays>::default();
+        let subscriber = if batch < 2 {
+            Arc::new(subscriber)
+        } else {
+            let batching = Batching {
+                max_size: Some(batch),
+                max_delay: Some(Duration::ZERO),
+                latest: false,
+            };
+            subscriber.batched(batching, &delays)
+        };
         hub.join(&channel, &subscriber);
         Self {
             hub,
             channel,
             handle,
+            delays,
             subscriber,
             epoch: Epoch::new("E"),
             phase: Phase::Joined,
@@ -127,10 +146,11 @@ impl Run {
             }
             10 => self.confirm(),
             11 if argument == 15 => {
-                self.look();
                 self.subscriber.stop();
+                self.look();
                 self.phase = Phase::Over;
             }
+            11 => self.settle(),
             _ => {
                 self.top += 1;
                 self.offer(self.top, &self.epoch.clone());
@@ -176,7 +196,14 @@ impl Run {
         }
     }
 
+    /// Lets batches come to their time.
+    fn settle(&mut self) {
+        while self.delays.fire(Instant::now()) {}
+        self.look();
+    }
+
     fn confirm(&mut self) {
+        self.settle();
         let Some((captured, _)) = self.subscriber.position() else {
             return;
         };
@@ -224,7 +251,8 @@ impl Run {
         self.seen = offset;
     }
 
-    fn end(&self) {
+    fn end(&mut self) {
+        self.settle();
         assert!(self.plain.1 <= self.plain.0);
         if self.phase == Phase::Live && !self.is_faulty {
             assert_eq!(

@@ -45,6 +45,8 @@ pub struct Namespace {
     pub keep_latest_publication: bool,
     /// Tags filters are accepted.
     pub allow_tags_filter: bool,
+    /// Pushes to subscribers that offer it carry a number in place of the channel's name.
+    pub allow_channel_compaction: bool,
     /// How pushes to a subscriber collect; `None` if they do not.
     pub batching: Option<Batching>,
     /// Who may subscribe; nobody is subscribed before, so `subscriber` means nothing here.
@@ -129,24 +131,10 @@ pub enum SubscriptionType {
 }
 
 impl SubscriptionType {
-    const ALL: [Self; 5] = [
-        Self::Stream,
-        Self::Map,
-        Self::MapClients,
-        Self::MapUsers,
-        Self::SharedPoll,
-    ];
-
     /// `type` of the subscribe command.
     #[must_use]
     pub fn number(self) -> i32 {
         self as i32
-    }
-
-    /// The type of a subscribe command.
-    #[must_use]
-    pub fn from_number(number: i32) -> Option<Self> {
-        Self::ALL.into_iter().find(|of| of.number() == number)
     }
 }
 

@@ -91,6 +91,7 @@ fn namespace(
         allow_recovery: options.allow_recovery,
         recovery_mode: options.force_recovery_mode,
         auto_cache_recover: options.auto_cache_recover,
+        allow_channel_compaction: options.allow_channel_compaction,
         allows_fossil: options.allowed_delta_types.contains(&DeltaType::Fossil),
         delta_publish: options.delta_publish,
         keep_latest_publication: options.keep_latest_publication,

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use super::Subscriber;
+use super::numbers::Numbers;
 use super::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
 use super::tailored::Latest;
 
@@ -27,10 +28,16 @@ struct Members {
     subscribers: Vec<Arc<Subscriber>>,
     /// What was broadcast last, kept from when the first subscriber joins that wants deltas without history.
     latest: Option<Latest>,
+    /// What stands for the channel in pushes without its name, once a subscriber wants them.
+    number: Option<u32>,
 }
 
 impl Members {
-    fn push(&mut self, subscriber: Arc<Subscriber>) {
+    fn push(&mut self, subscriber: Arc<Subscriber>, numbers: &Numbers) {
+        if subscriber.compacts() {
+            self.number = self.number.or_else(|| numbers.take());
+            subscriber.set_number(self.number);
+        }
         if subscriber.keeps_latest() && self.latest.is_none() {
             self.latest = Some(Latest::default());
         }
@@ -45,19 +52,20 @@ pub(super) enum Left {
     Nobody,
     /// Others remain.
     One,
-    /// It was the last one: the channel is closed.
-    Last,
+    /// It was the last one: the channel is closed. Its number, if it had one, is free.
+    Last(Option<u32>),
 }
 
 impl Channel {
     /// A channel with its first subscriber.
-    pub(super) fn new(name: Arc<str>, first: Arc<Subscriber>) -> Self {
+    pub(super) fn new(name: Arc<str>, first: Arc<Subscriber>, numbers: &Numbers) -> Self {
         first.set_slot(0);
         let mut members = Members {
             subscribers: Vec::with_capacity(1),
             latest: None,
+            number: None,
         };
-        members.push(first);
+        members.push(first, numbers);
         Self {
             name,
             members: Mutex::new(members),
@@ -67,13 +75,13 @@ impl Channel {
     }
 
     /// Adds a subscriber; `false` if the channel is closed.
-    pub(super) fn join(&self, subscriber: &Arc<Subscriber>) -> bool {
+    pub(super) fn join(&self, subscriber: &Arc<Subscriber>, numbers: &Numbers) -> bool {
         let mut members = self.members.lock();
         if self.is_closed() {
             return false;
         }
         subscriber.set_slot(members.subscribers.len());
-        members.push(subscriber.clone());
+        members.push(subscriber.clone(), numbers);
         self.count.store(members.subscribers.len(), Ordering::Relaxed);
         true
     }
@@ -103,13 +111,15 @@ impl Channel {
             return Left::One;
         }
         self.closed.store(true, Ordering::Release);
-        Left::Last
+        Left::Last(members.number.take())
     }
 
     /// Shows all subscribers to `deliver`, and what the channel keeps of the broadcast before if it keeps that.
     /// They see broadcasts in one order.
     pub(super) fn broadcast(&self, deliver: impl FnOnce(&[Arc<Subscriber>], Option<&mut Latest>)) {
-        let Members { subscribers, latest } = &mut *self.members.lock();
+        let Members {
+            subscribers, latest, ..
+        } = &mut *self.members.lock();
         deliver(subscribers, latest.as_mut());
     }
 

@@ -1,4 +1,4 @@
-//! Encode once per encoding and form, share with all subscribers.
+//! Encode once per encoding, form and address, share with all subscribers.
 
 use std::sync::Arc;
 
@@ -6,14 +6,14 @@ use tidegate_transports::{Encoding, Frame};
 
 use super::tailored::{Base, Form};
 use crate::engine::{ClientInfo, Epoch, Publication};
-use crate::protocol::{self, EncodeError, Patch, message};
+use crate::protocol::{self, Address, EncodeError, Patch, message};
 
 /// A publication on its way to many subscribers; each encoding is made when it is first asked for.
 pub(super) struct EncodedPublication<'a> {
     pub(super) channel: &'a Arc<str>,
     publication: &'a Publication,
     epoch: Option<&'a Epoch>,
-    encodings: Encodings,
+    plain: Frames,
     /// What a patch is the difference from.
     pub(super) base: Option<Base>,
     /// For subscribers with deltas, once there is one.
@@ -23,8 +23,8 @@ pub(super) struct EncodedPublication<'a> {
 /// What only subscribers with deltas are sent.
 struct Deltas {
     patch: Option<Patch>,
-    whole: Encodings,
-    patched: Encodings,
+    whole: Frames,
+    patched: Frames,
 }
 
 impl<'a> EncodedPublication<'a> {
@@ -33,27 +33,28 @@ impl<'a> EncodedPublication<'a> {
             channel,
             publication,
             epoch,
-            encodings: Encodings::default(),
+            plain: Frames::default(),
             base: None,
             deltas: None,
         }
     }
 
-    /// The push in one encoding and form. An error means that the payload is not JSON and the encoding is.
-    pub(super) fn get(&mut self, encoding: Encoding, form: Form) -> Result<&Frame, EncodeError> {
+    /// The push in one encoding and form, with the channel's number in place of its name if that is not 0. An error
+    /// means that the payload is not JSON and the encoding is.
+    pub(super) fn get(&mut self, encoding: Encoding, form: Form, number: u32) -> Result<&Frame, EncodeError> {
         match (form, encoding) {
             // Whole and in Protobuf, it is what everybody gets.
-            (Form::Plain, _) | (Form::Whole, Encoding::Protobuf) => self.plain(encoding),
-            _ => self.for_deltas(encoding, form),
+            (Form::Plain, _) | (Form::Whole, Encoding::Protobuf) => self.plain(encoding, number),
+            _ => self.for_deltas(encoding, form, number),
         }
     }
 
     #[cold]
-    fn for_deltas(&mut self, encoding: Encoding, form: Form) -> Result<&Frame, EncodeError> {
+    fn for_deltas(&mut self, encoding: Encoding, form: Form, number: u32) -> Result<&Frame, EncodeError> {
         let patch = self.deltas().patch.as_ref();
         let is_patched = form == Form::Patch && patch.is_some_and(|patch| patch.suits(encoding));
         if !is_patched && encoding == Encoding::Protobuf {
-            return self.plain(encoding);
+            return self.plain(encoding, number);
         }
         let (channel, publication) = (self.channel, self.publication);
         let Deltas {
@@ -61,13 +62,13 @@ impl<'a> EncodedPublication<'a> {
             whole,
             patched,
         } = self.deltas();
-        let (encodings, patch) = if is_patched {
+        let (frames, patch) = if is_patched {
             (patched, patch.as_ref())
         } else {
             (whole, None)
         };
-        encodings.get(encoding, || {
-            protocol::encode_delta(channel, publication, patch, encoding)
+        frames.get(encoding, Address::of(channel, number), |address| {
+            protocol::encode_delta(address, publication, patch, encoding)
         })
     }
 
@@ -79,24 +80,24 @@ impl<'a> EncodedPublication<'a> {
             let base = base.as_ref().map(|base| &base.publication);
             Box::new(Deltas {
                 patch: base.and_then(|base| Patch::between(base, publication)),
-                whole: Encodings::default(),
-                patched: Encodings::default(),
+                whole: Frames::default(),
+                patched: Frames::default(),
             })
         })
     }
 
-    fn plain(&mut self, encoding: Encoding) -> Result<&Frame, EncodeError> {
+    fn plain(&mut self, encoding: Encoding, number: u32) -> Result<&Frame, EncodeError> {
         let Self {
             channel,
             publication,
             epoch,
-            encodings,
+            plain,
             ..
         } = self;
-        encodings.get(encoding, || {
+        plain.get(encoding, Address::of(channel, number), |address| {
             // A subscriber that saw an empty epoch learns it with the first publication (protocol.md 2.3).
             let epoch = epoch.filter(|_| publication.offset == 1).map(Epoch::as_str);
-            protocol::encode_publication(channel, publication, epoch, encoding)
+            protocol::encode_publication(address, publication, epoch, encoding)
         })
     }
 }
@@ -117,7 +118,7 @@ pub(super) struct EncodedPush<'a> {
     channel: &'a str,
     info: &'a ClientInfo,
     build: Build,
-    encodings: Encodings,
+    frames: Frames,
 }
 
 impl<'a> EncodedPush<'a> {
@@ -126,21 +127,44 @@ impl<'a> EncodedPush<'a> {
             channel,
             info,
             build,
-            encodings: Encodings::default(),
+            frames: Frames::default(),
         }
     }
 
-    pub(super) fn get(&mut self, encoding: Encoding) -> Result<&Frame, EncodeError> {
+    /// See [`EncodedPublication::get`].
+    pub(super) fn get(&mut self, encoding: Encoding, number: u32) -> Result<&Frame, EncodeError> {
         let Self {
             channel,
             info,
             build,
-            encodings,
+            frames,
         } = self;
-        encodings.get(encoding, || {
-            let push = push(channel, |push| build(push, protocol::client_info_message(info)));
+        frames.get(encoding, Address::of(channel, number), |address| {
+            let push = push(address, |push| build(push, protocol::client_info_message(info)));
             protocol::encode_reply(&push, encoding)
         })
+    }
+}
+
+/// One push, as whoever asked for it needs it.
+#[derive(Default)]
+struct Frames {
+    named: Encodings,
+    numbered: Encodings,
+}
+
+impl Frames {
+    fn get(
+        &mut self,
+        encoding: Encoding,
+        address: Address<'_>,
+        encode: impl FnOnce(Address<'_>) -> Result<Frame, EncodeError>,
+    ) -> Result<&Frame, EncodeError> {
+        let encodings = match address {
+            Address::Name(_) => &mut self.named,
+            Address::Number(_) => &mut self.numbered,
+        };
+        encodings.get(encoding, || encode(address))
     }
 }
 
@@ -164,9 +188,10 @@ impl Encodings {
     }
 }
 
-fn push(channel: &str, fill: impl FnOnce(&mut message::Push)) -> message::Reply {
+fn push(address: Address<'_>, fill: impl FnOnce(&mut message::Push)) -> message::Reply {
     let mut push = message::Push {
-        channel: channel.to_owned(),
+        id: address.number().cast_signed(),
+        channel: address.name().to_owned(),
         ..message::Push::default()
     };
     fill(&mut push);

@@ -9,6 +9,7 @@ mod batch;
 mod channel;
 mod encoded;
 mod handle;
+mod numbers;
 mod subscriber;
 mod sync;
 mod tailored;
@@ -27,6 +28,7 @@ use crate::engine::{ClientInfo, Epoch, Previous, Publication};
 use channel::{Channel, Left};
 use encoded::EncodedPublication;
 pub use handle::{Event, Handle, Mailbox};
+use numbers::Numbers;
 pub use subscriber::{CaughtUp, Gap, Subscriber, Tracking};
 pub use tailored::Tailoring;
 
@@ -36,6 +38,7 @@ const SHARDS: usize = 64;
 pub struct Hub {
     hasher: RandomState,
     shards: Vec<RwLock<HashMap<Arc<str>, Arc<Channel>>>>,
+    numbers: Numbers,
 }
 
 /// What a broadcast did, for metrics.
@@ -52,6 +55,7 @@ impl Default for Hub {
         Self {
             hasher: RandomState::new(),
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            numbers: Numbers::default(),
         }
     }
 }
@@ -61,14 +65,14 @@ impl Hub {
     pub fn join(&self, channel: &Arc<str>, subscriber: &Arc<Subscriber>) -> bool {
         loop {
             if let Some(open) = self.channel(channel)
-                && open.join(subscriber)
+                && open.join(subscriber, &self.numbers)
             {
                 return false;
             }
             let mut shard = self.shard(channel).write();
             // Somebody else may have opened the channel in between.
             if shard.get(channel).is_none_or(|known| known.is_closed()) {
-                let opened = Channel::new(channel.clone(), subscriber.clone());
+                let opened = Channel::new(channel.clone(), subscriber.clone(), &self.numbers);
                 shard.insert(channel.clone(), Arc::new(opened));
                 return true;
             }
@@ -80,8 +84,11 @@ impl Hub {
         let Some(open) = self.channel(channel) else {
             return false;
         };
-        if open.leave(subscriber) != Left::Last {
+        let Left::Last(number) = open.leave(subscriber) else {
             return false;
+        };
+        if let Some(number) = number {
+            self.numbers.give_back(number);
         }
         let mut shard = self.shard(channel).write();
         // Whoever joined since has put another channel in its place.

@@ -58,6 +58,8 @@ pub struct Subscriber {
     handle: Arc<Handle>,
     tracking: Tracking,
     push_join_leave: bool,
+    /// Wants its channel's number in place of the name.
+    compacts: bool,
     keeps_latest: bool,
     slot: AtomicUsize,
     state: Mutex<State>,
@@ -67,6 +69,8 @@ pub struct Subscriber {
 struct State {
     phase: Phase,
     position: Option<Position>,
+    /// The number of the channel, once it has joined and if pushes carry it; else 0.
+    number: u32,
     /// When the position was last known to be right, Unix milliseconds.
     checked_ms: i64,
     /// Filters and deltas, for those that have them.
@@ -106,6 +110,7 @@ impl Subscriber {
         let state = State {
             phase: Phase::Held(Vec::new()),
             position: None,
+            number: 0,
             checked_ms: 0,
             tailored: None,
             batch: None,
@@ -114,10 +119,36 @@ impl Subscriber {
             handle,
             tracking,
             push_join_leave,
+            compacts: false,
             keeps_latest: false,
             slot: AtomicUsize::new(0),
             state: Mutex::new(state),
         }
+    }
+
+    /// The same, with pushes that carry the channel's number in place of its name.
+    #[must_use]
+    pub fn compacted(mut self) -> Self {
+        self.compacts = true;
+        self
+    }
+
+    /// The same, with pushes that collect before they are queued. Deltas need every publication: with them, the
+    /// latest one does not stand for all.
+    #[must_use]
+    pub fn batched(self, options: Batching, delays: &Arc<Delays>) -> Arc<Self> {
+        Arc::new_cyclic(|me| {
+            let mut state = self.state.lock();
+            let has_delta = state
+                .tailored
+                .as_ref()
+                .is_some_and(|tailored| tailored.has_delta());
+            let latest = options.latest && !has_delta;
+            let batch = Batch::new(Batching { latest, ..options }, delays.clone(), me.clone());
+            state.batch = Some(Box::new(batch));
+            drop(state);
+            self
+        })
     }
 
     /// The same, with filters or deltas.
@@ -144,16 +175,6 @@ impl Subscriber {
             .tailored
             .as_ref()
             .is_none_or(|tailored| tailored.wants(publication))
-    }
-
-    /// The same subscriber, whose pushes collect before they are queued.
-    #[must_use]
-    pub fn batched(self, options: Batching, delays: &Arc<Delays>) -> Arc<Self> {
-        Arc::new_cyclic(|me| {
-            let batch = Batch::new(options, delays.clone(), me.clone());
-            self.state.lock().batch = Some(Box::new(batch));
-            self
-        })
     }
 
     /// Merges `recovered` (which ends at `top`) with the publications held since the subscriber joined the hub.
@@ -282,6 +303,21 @@ impl Subscriber {
         false
     }
 
+    /// The number by which pushes name the channel; 0 if they carry its name. Known once it has joined.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.state.lock().number
+    }
+
+    pub(super) fn compacts(&self) -> bool {
+        self.compacts
+    }
+
+    /// Called before there is a push.
+    pub(super) fn set_number(&self, number: Option<u32>) {
+        self.state.lock().number = number.unwrap_or(0);
+    }
+
     /// Whether its channel is to keep what it broadcast last.
     pub(super) fn keeps_latest(&self) -> bool {
         self.keeps_latest
@@ -323,7 +359,7 @@ impl Subscriber {
         if matches!(state.phase, Phase::Lost) {
             return;
         }
-        let frame = match encoded.get(self.handle.encoding) {
+        let frame = match encoded.get(self.handle.encoding, state.number) {
             Ok(frame) => frame.clone(),
             Err(error) => return self.refuse(&error),
         };
@@ -368,17 +404,15 @@ impl Subscriber {
             position.offset = publication.offset;
             state.checked_ms = now_ms;
         }
-        let State { tailored, batch, .. } = &mut *state;
+        let State { tailored, number, .. } = &mut *state;
         let form = match tailored {
             None => Form::Plain,
             Some(tailored) if tailored.wants(publication) => {
-                // What a batch may drop is the base of nothing.
-                let is_sent = batch.as_ref().is_none_or(|batch| !batch.drops_publications());
-                tailored.send(publication, epoch, encoded.base.as_ref().filter(|_| is_sent))
+                tailored.send(publication, epoch, encoded.base.as_ref())
             }
             Some(_) => return,
         };
-        match encoded.get(self.handle.encoding, form) {
+        match encoded.get(self.handle.encoding, form, *number) {
             Ok(frame) => self.send(state, Kind::Publication, frame.clone(), delivery),
             Err(error) => self.refuse(&error),
         }

@@ -1,4 +1,7 @@
 mod batch;
+mod compaction;
+
+mod tailored;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

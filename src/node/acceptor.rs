@@ -90,7 +90,7 @@ impl Acceptor for NodeAcceptor {
             .user_id_header
             .as_ref()
             .and_then(|name| handshake.headers.get(name))
-            .and_then(|value| value.to_str().ok())
+            .and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
             .filter(|user| !user.is_empty())
             .map(str::to_owned);
         tracing::debug!(transport = handshake.transport.name(), client = %handle.client, "client connection established");

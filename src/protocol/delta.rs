@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use tidegate_transports::{Encoding, Frame};
 
 use super::json::JsonWriter;
-use super::{EncodeError, encode_reply, message, publication_message};
+use super::{Address, EncodeError, encode_reply, message, publication_message};
 use crate::delta;
 use crate::engine::Publication;
 
@@ -47,13 +47,14 @@ impl Patch {
 /// # Errors
 /// [`EncodeError`] if the encoding is JSON and some payload is not.
 pub fn encode_delta(
-    channel: &str,
+    address: Address<'_>,
     publication: &Publication,
     patch: Option<&Patch>,
     encoding: Encoding,
 ) -> Result<Frame, EncodeError> {
     let push = message::Push {
-        channel: channel.to_owned(),
+        id: address.number().cast_signed(),
+        channel: address.name().to_owned(),
         r#pub: Some(delta_message(publication, patch, encoding)),
         ..message::Push::default()
     };
@@ -130,7 +131,7 @@ mod tests {
         let publication = publication(data);
         let patch = base.and_then(|base| Patch::between(&self::publication(base), &publication));
         let patch = patch.filter(|patch| patch.suits(Encoding::Json));
-        let frame = encode_delta("d", &publication, patch.as_ref(), Encoding::Json)?;
+        let frame = encode_delta(Address::Name("d"), &publication, patch.as_ref(), Encoding::Json)?;
         Ok(String::from_utf8_lossy(frame.payload()).into_owned())
     }
 

@@ -8,6 +8,7 @@ use prost::Message;
 use serde::de::IgnoredAny;
 use tidegate_transports::{Encoding, Frame};
 
+use super::Address;
 use super::json::JsonWriter;
 use super::message::{
     ClientInfo, ConnectResult, Error, HistoryResult, PresenceResult, Publication, Push, Reply,
@@ -61,13 +62,14 @@ impl Encoder<'_> {
     /// The push of a publication as the engine has it.
     pub(super) fn publication_push(
         &mut self,
-        channel: &str,
+        address: Address<'_>,
         publication: &crate::engine::Publication,
         epoch: &str,
     ) {
         self.object(|e| {
             e.field("push", |e| {
-                e.json.str_field_nonzero("channel", channel);
+                e.json.u64_field_nonzero("id", address.number());
+                e.json.str_field_nonzero("channel", address.name());
                 e.field("pub", |e| {
                     e.payload("data", &publication.data);
                     e.message("info", publication.info.as_deref(), |e, info| {

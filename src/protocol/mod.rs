@@ -14,7 +14,7 @@ pub use decode::{Commands, DecodeError};
 pub use delta::{Patch, delta_messages, encode_delta};
 pub use emulation::decode_emulation;
 pub use encode::{EncodeError, encode_reply};
-pub use push::encode_publication;
+pub use push::{Address, encode_publication};
 
 /// Messages of the client protocol, compiled from `proto/client.proto`.
 #[allow(

@@ -13,21 +13,59 @@ use super::EncodeError;
 use super::encode::Encoder;
 use crate::engine::{ClientInfo, Publication};
 
+/// How a push names its channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Address<'a> {
+    /// By its name.
+    Name(&'a str),
+    /// By the number that the reply to the subscribe command told (channel compaction). Never 0.
+    Number(u32),
+}
+
+impl<'a> Address<'a> {
+    /// By number, or by name where that is 0.
+    #[must_use]
+    pub fn of(name: &'a str, number: u32) -> Self {
+        match number {
+            0 => Self::Name(name),
+            number => Self::Number(number),
+        }
+    }
+
+    /// `Push.channel`.
+    #[must_use]
+    pub fn name(self) -> &'a str {
+        match self {
+            Self::Name(name) => name,
+            Self::Number(_) => "",
+        }
+    }
+
+    /// `Push.id`.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        match self {
+            Self::Name(_) => 0,
+            Self::Number(number) => number.into(),
+        }
+    }
+}
+
 /// Encodes the push of a publication, without its time, and with an epoch only where one is given.
 ///
 /// # Errors
 /// [`EncodeError`] if the encoding is JSON and some payload is not.
 pub fn encode_publication(
-    channel: &str,
+    address: Address<'_>,
     publication: &Publication,
     epoch: Option<&str>,
     encoding: Encoding,
 ) -> Result<Frame, EncodeError> {
     let payload = match encoding {
-        Encoding::Json => Encoder::encode(json_size(channel, publication), |e| {
-            e.publication_push(channel, publication, epoch.unwrap_or_default());
+        Encoding::Json => Encoder::encode(json_size(address.name(), publication), |e| {
+            e.publication_push(address, publication, epoch.unwrap_or_default());
         })?,
-        Encoding::Protobuf => protobuf(channel, publication, epoch.unwrap_or_default()),
+        Encoding::Protobuf => protobuf(address, publication, epoch.unwrap_or_default()),
     };
     Ok(Frame::new(Bytes::from(payload)))
 }
@@ -48,6 +86,7 @@ fn json_size(channel: &str, publication: &Publication) -> usize {
 /// Numbers of the fields (`proto/client.proto`).
 mod tag {
     pub(super) const REPLY_PUSH: u32 = 4;
+    pub(super) const PUSH_ID: u32 = 1;
     pub(super) const PUSH_CHANNEL: u32 = 2;
     pub(super) const PUSH_PUB: u32 = 4;
     pub(super) const PUB_DATA: u32 = 4;
@@ -64,7 +103,7 @@ mod tag {
     pub(super) const MAP_VALUE: u32 = 2;
 }
 
-fn protobuf(channel: &str, publication: &Publication, epoch: &str) -> Vec<u8> {
+fn protobuf(address: Address<'_>, publication: &Publication, epoch: &str) -> Vec<u8> {
     let Publication {
         data,
         info,
@@ -83,12 +122,14 @@ fn protobuf(channel: &str, publication: &Publication, epoch: &str) -> Vec<u8> {
             .sum::<usize>()
         + bytes_length(tag::PUB_EPOCH, epoch.as_bytes())
         + number_length(tag::PUB_VERSION, *version);
-    let push_length =
-        bytes_length(tag::PUSH_CHANNEL, channel.as_bytes()) + message_length(tag::PUSH_PUB, pub_length);
+    let push_length = number_length(tag::PUSH_ID, address.number())
+        + bytes_length(tag::PUSH_CHANNEL, address.name().as_bytes())
+        + message_length(tag::PUSH_PUB, pub_length);
 
     let mut out = Vec::with_capacity(message_length(tag::REPLY_PUSH, push_length));
     open(&mut out, tag::REPLY_PUSH, push_length);
-    put_bytes(&mut out, tag::PUSH_CHANNEL, channel.as_bytes());
+    put_number(&mut out, tag::PUSH_ID, address.number());
+    put_bytes(&mut out, tag::PUSH_CHANNEL, address.name().as_bytes());
     open(&mut out, tag::PUSH_PUB, pub_length);
     put_bytes(&mut out, tag::PUB_DATA, data);
     if let Some((info, length)) = info {
@@ -175,7 +216,7 @@ mod tests {
 
     /// The same push by way of the messages.
     fn by_messages(
-        channel: &str,
+        address: Address<'_>,
         publication: &Publication,
         epoch: Option<&str>,
         encoding: Encoding,
@@ -185,7 +226,8 @@ mod tests {
             ..publication_message(publication)
         };
         let push = message::Push {
-            channel: channel.to_owned(),
+            id: address.number().cast_signed(),
+            channel: address.name().to_owned(),
             r#pub: Some(body),
             ..message::Push::default()
         };
@@ -234,14 +276,17 @@ mod tests {
         #[test]
         fn bytes_are_those_of_the_messages(
             channel: String,
+            number in 1..=u32::MAX,
             publication in publication(),
             epoch in proptest::option::of(any::<String>()),
         ) {
             for encoding in [Encoding::Json, Encoding::Protobuf] {
-                prop_assert_eq!(
-                    encode_publication(&channel, &publication, epoch.as_deref(), encoding),
-                    by_messages(&channel, &publication, epoch.as_deref(), encoding)
-                );
+                for address in [Address::Name(&channel), Address::Number(number)] {
+                    prop_assert_eq!(
+                        encode_publication(address, &publication, epoch.as_deref(), encoding),
+                        by_messages(address, &publication, epoch.as_deref(), encoding)
+                    );
+                }
             }
         }
     }

@@ -9,7 +9,7 @@ use super::call::{Answer, Call};
 use super::command::{Continuation, Pending, Refusal, Ticket};
 use super::subscribe::{Asked, Attaching, attached};
 use super::subscription::Subscription;
-use super::{Now, Phase, Session, ttl};
+use super::{Now, Phase, Rules, Session, ttl};
 use crate::auth::{ConnectToken, SubscribeOptions, TokenError, Verification};
 use crate::channels::{Capabilities, Source, SubscriptionExtras, Wishes};
 use crate::protocol::{Disconnect, ErrorCode, message};
@@ -76,7 +76,7 @@ impl Session {
         };
         if !connecting.request.token.is_empty() {
             return match rules.tokens.verify_connect(&connecting.request.token, now.unix()) {
-                Verification::Ready(result) => self.connect_token_checked(connecting, result),
+                Verification::Ready(result) => self.connect_token_checked(connecting, result, now),
                 Verification::Pending(wait) => {
                     let wait = Box::pin(async { Answer::ConnectToken(wait.await) });
                     self.connect_call(connecting, Call::Await(wait));
@@ -101,16 +101,20 @@ impl Session {
                 }
             }
         }
-        self.authenticated(connecting, credentials)
+        self.authenticated(connecting, credentials, now)
     }
 
     fn connect_token_checked(
         &mut self,
         connecting: Connecting,
         result: Result<ConnectToken, TokenError>,
+        now: Now,
     ) -> Result<(), Refusal> {
-        let token = result.map_err(|error| self.refuse_token(&error, ErrorCode::TOKEN_EXPIRED.into()))?;
+        let mut token = result.map_err(|error| self.refuse_token(&error, ErrorCode::TOKEN_EXPIRED.into()))?;
+        let trace = self.trace(token.token_id.take(), token.issued_at);
+        self.keep_connection_token(trace);
         let rules = self.context.rules.load();
+        check_channels(&rules, &token)?;
         if token.user.is_empty() && rules.disallow_anonymous_tokens {
             return Err(Disconnect::PERMISSION_DENIED.into());
         }
@@ -124,7 +128,7 @@ impl Session {
             origin: Origin::Token,
         };
         drop(rules);
-        self.authenticated(connecting, credentials)
+        self.authenticated(connecting, credentials, now)
     }
 
     /// Why a connection token is no good; only for an expired one connect and refresh differ.
@@ -141,12 +145,19 @@ impl Session {
         }
     }
 
-    fn authenticated(&mut self, mut connecting: Connecting, credentials: Credentials) -> Result<(), Refusal> {
+    fn authenticated(
+        &mut self,
+        mut connecting: Connecting,
+        credentials: Credentials,
+        now: Now,
+    ) -> Result<(), Refusal> {
         self.user = credentials.user;
         self.conn_info = credentials.info;
         self.capabilities = credentials.capabilities;
         connecting.expire_at = credentials.expire_at;
         tracing::debug!(client = %self.handle.client, user = %self.user, "client authenticated");
+        self.check_revoked_connection(now)?;
+        self.check_connect_limit(now)?;
         self.plan_subscriptions(&mut connecting, credentials.subs, credentials.origin)?;
         if self
             .context
@@ -262,8 +273,12 @@ impl Session {
         now: Now,
     ) -> Result<(), Refusal> {
         match (connecting.stage, answer) {
-            (Stage::Token, Answer::ConnectToken(result)) => self.connect_token_checked(*connecting, result),
+            (Stage::Token, Answer::ConnectToken(result)) => {
+                self.connect_token_checked(*connecting, result, now)
+            }
             (Stage::Registering, Answer::Registered(true)) => {
+                // From now on the node tells this session of what is revoked.
+                self.check_revoked_connection(now)?;
                 if connecting.expire_at > 0 && connecting.expire_at <= now.unix() {
                     return Err(ErrorCode::EXPIRED.into());
                 }
@@ -423,17 +438,15 @@ impl Session {
         result: Result<ConnectToken, TokenError>,
         now: Now,
     ) -> Result<(), Refusal> {
-        let token = result.map_err(|error| self.refuse_token(&error, Disconnect::EXPIRED.into()))?;
+        let mut token = result.map_err(|error| self.refuse_token(&error, Disconnect::EXPIRED.into()))?;
+        let rules = self.context.rules.load_full();
+        check_channels(&rules, &token)?;
         if token.user != self.user {
             return Err(Disconnect::INVALID_TOKEN.into());
         }
-        let rules = self.context.rules.load_full();
-        if token
-            .subs
-            .keys()
-            .any(|channel| rules.channels.resolve(channel).is_err())
-        {
-            return Err(ErrorCode::UNKNOWN_CHANNEL.into());
+        let trace = self.trace(token.token_id.take(), token.issued_at);
+        if self.has_revoked(&trace, None, now) {
+            return Err(Disconnect::STATE_INVALIDATED.into());
         }
         let expire_at = if rules.insecure { 0 } else { token.expire_at };
         if expire_at > 0 && expire_at <= now.unix() {
@@ -459,6 +472,7 @@ impl Session {
             }
         }
         self.capabilities = token.capabilities;
+        self.keep_connection_token(trace);
         self.set_expiry(expire_at, now);
         let body = message::RefreshResult {
             expires: expire_at > 0,
@@ -475,5 +489,16 @@ impl Session {
         );
         self.leave_uncovered();
         Ok(())
+    }
+}
+
+/// The last step of a connection token's verification: what it subscribes to must have a namespace
+/// (channels-and-auth.md 4.3).
+fn check_channels(rules: &Rules, token: &ConnectToken) -> Result<(), ErrorCode> {
+    let mut channels = token.subs.keys();
+    if channels.all(|channel| rules.channels.resolve(channel).is_ok()) {
+        Ok(())
+    } else {
+        Err(ErrorCode::UNKNOWN_CHANNEL)
     }
 }

@@ -21,8 +21,10 @@ mod capabilities;
 mod command;
 mod connect;
 mod events;
+mod limits;
 mod operations;
 mod recovery;
+mod revocation;
 mod settings;
 mod subscribe;
 mod subscription;
@@ -34,19 +36,21 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tidegate_transports::{EndCause, InputFault, Pushed};
 
 use crate::channels::Capabilities;
 use crate::hub::{Event, Handle};
+use crate::limits::ConnectionTokens;
 use crate::protocol::{self, Commands, Disconnect, message};
 use crate::telemetry::{ClientLabel, FrameType};
 pub use call::{Answer, Attach, Call, CallId, Detach};
 use command::Pending;
 pub(crate) use operations::retention;
-pub use settings::{Context, Personal, Rules, Settings};
+use revocation::Traces;
+pub use settings::{Context, Guards, Personal, Rules, Settings};
 use table::Subscriptions;
 use timers::Timers;
 
@@ -100,6 +104,10 @@ pub struct Session {
     deferred: Option<Box<VecDeque<Event>>>,
     calls: VecDeque<(CallId, Call)>,
     next_call: u32,
+    /// The tokens it lives on, if they leave a trace.
+    traces: Option<Box<Traces>>,
+    /// What the limits on commands remember of this connection, if there are any.
+    tokens: Option<Box<ConnectionTokens>>,
     timers: Timers,
     disconnect: Option<Disconnect>,
     /// Under which labels the connection is counted, once it is connected.
@@ -141,6 +149,8 @@ impl Session {
             deferred: None,
             calls: VecDeque::new(),
             next_call: 0,
+            traces: None,
+            tokens: None,
             timers,
             disconnect: None,
             counted: None,
@@ -254,6 +264,7 @@ impl Session {
         self.incoming = None;
         self.stalled = None;
         self.deferred = None;
+        self.traces = None;
         let subscriptions = std::mem::take(&mut self.subscriptions);
         for (channel, subscription) in subscriptions.into_entries() {
             self.leave(channel, subscription);
@@ -352,16 +363,17 @@ fn push_reply(push: message::Push) -> message::Reply {
     }
 }
 
-/// The longest lifetime a client is told (channels-and-auth.md 4.5).
-const MAX_TTL: Duration = Duration::from_secs(365 * 24 * 3600);
+/// The longest lifetime of a connection, and of a refreshed subscription, that a client is told
+/// (channels-and-auth.md 4.5, 4.7).
+const MAX_TTL: u32 = 365 * 24 * 3600;
 
 /// Seconds until `expire_at`, as the wire carries them; 0 for a time that is over and for never.
-fn ttl(expire_at: i64, now: Now) -> u32 {
-    uncapped_ttl(expire_at, now).min(MAX_TTL.as_secs() as u32)
-}
-
-/// The same without the longest lifetime: a subscribe reply tells all of it (channels-and-auth.md 4.7).
-fn uncapped_ttl(expire_at: i64, now: Now) -> u32 {
+fn remaining(expire_at: i64, now: Now) -> u32 {
     let left = expire_at.saturating_sub(now.unix()).max(0);
     u32::try_from(left).unwrap_or(u32::MAX)
+}
+
+/// The same, as far as clients are told it.
+fn ttl(expire_at: i64, now: Now) -> u32 {
+    remaining(expire_at, now).min(MAX_TTL)
 }

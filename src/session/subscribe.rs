@@ -12,7 +12,7 @@ use super::call::{Answer, Attach, Call, Detach};
 use super::command::{Continuation, Pending, Refusal, Ticket};
 use super::recovery;
 use super::subscription::Subscription;
-use super::{Now, Session, uncapped_ttl};
+use super::{Now, Session, remaining};
 use crate::auth::{SubscribeToken, TokenError, Verification};
 use crate::channels::{
     Namespace, RecoveryMode, Route, Source, SubscribeQuery, SubscriptionExtras, SubscriptionGrant, Wishes,
@@ -24,6 +24,8 @@ use crate::tags::Filter;
 
 /// The only delta type that clients may name.
 const FOSSIL: &str = "fossil";
+/// `SubscribeRequest.flag`: pushes may carry a number in place of the channel's name.
+const COMPACTION: i64 = 1;
 /// `SubscribeRequest.flag`: answer error 112 instead of an unrecovered subscription.
 const REJECT_UNRECOVERED: i64 = 2;
 
@@ -51,6 +53,8 @@ pub(super) struct Asked {
     /// Deltas, of the one type that exists.
     delta: bool,
     filter: Option<Filter>,
+    /// Pushes may carry the channel's number.
+    compaction: bool,
 }
 
 impl Asked {
@@ -64,6 +68,7 @@ impl Asked {
             since,
             delta: !request.delta.is_empty(),
             filter,
+            compaction: request.flag & COMPACTION != 0,
         }
     }
 }
@@ -248,6 +253,9 @@ impl Session {
             .resolve(&request.channel)
             .map_err(|_| ErrorCode::UNKNOWN_CHANNEL)?
             .clone();
+        let channel: Arc<str> = request.channel.as_str().into();
+        let trace = self.trace(token.token_id, token.issued_at);
+        self.keep_subscription_token(&channel, trace);
         let extras = SubscriptionExtras {
             expire_at: token.expire_at,
             info: token.info,
@@ -257,14 +265,22 @@ impl Session {
             cache_recover: false,
             server_filter: token.server_filter,
         };
-        self.granted(
-            request,
-            ticket,
-            &namespace,
-            Source::SubscriptionToken,
-            extras,
-            now,
-        )
+        let granted = if self.is_subscription_revoked(&channel, now) {
+            Err(ErrorCode::TOKEN_EXPIRED.into())
+        } else {
+            self.granted(
+                request,
+                ticket,
+                &namespace,
+                Source::SubscriptionToken,
+                extras,
+                now,
+            )
+        };
+        if granted.is_err() {
+            self.forget_subscription_token(&channel);
+        }
+        granted
     }
 
     /// Stage C of channels-and-auth.md 3.2.
@@ -383,6 +399,10 @@ impl Session {
             self.release_attached(vec![attaching]);
             return Err(ErrorCode::PERMISSION_DENIED.into());
         }
+        if self.is_subscription_revoked(&channel, now) {
+            self.release_attached(vec![attaching]);
+            return Err(ErrorCode::TOKEN_EXPIRED.into());
+        }
         let reject_unrecovered = subscribing.request.flag & REJECT_UNRECOVERED != 0;
         let result = self.establish(attaching, history, reject_unrecovered, now)?;
         match subscribing.ticket {
@@ -432,8 +452,12 @@ impl Session {
             conn_info: self.conn_info.clone(),
             chan_info: grant.info.clone().unwrap_or_default(),
         });
-        let subscriber = Subscriber::new(self.handle.clone(), tracking, grant.push_join_leave);
-        let subscriber = subscriber.tailored(tailoring);
+        let mut subscriber =
+            Subscriber::new(self.handle.clone(), tracking, grant.push_join_leave).tailored(tailoring);
+        // SDKs know subscriptions of the server by name only.
+        if asked.compaction && namespace.allow_channel_compaction && !grant.source.is_server_side() {
+            subscriber = subscriber.compacted();
+        }
         let subscriber = match namespace.batching {
             None => Arc::new(subscriber),
             Some(batching) => subscriber.batched(batching, &self.context.delays),
@@ -504,6 +528,7 @@ impl Session {
             was_recovering: attaching.asked.is_some() || attaching.grant.auto_recover,
             data: attaching.grant.data.clone().unwrap_or_default(),
             delta: attaching.has_delta,
+            id: attaching.subscriber.number().into(),
             ..message::SubscribeResult::default()
         };
         if let Some(history) = history {
@@ -554,7 +579,8 @@ impl Session {
         }
         if attaching.grant.expire_at > 0 && !attaching.grant.source.is_server_side() {
             result.expires = true;
-            result.ttl = uncapped_ttl(attaching.grant.expire_at, now);
+            // Not capped, other than a connection's.
+            result.ttl = remaining(attaching.grant.expire_at, now);
         }
         let subscription = Subscription {
             subscriber: attaching.subscriber,
@@ -596,6 +622,7 @@ impl Session {
             ..
         } in attached
         {
+            self.forget_subscription_token(&channel);
             subscriber.stop();
             let presence = grant.presence.then_some(info);
             self.call(Call::Detach(Detach {

@@ -32,7 +32,8 @@ pub(super) struct Subscription {
 }
 
 impl Session {
-    /// Replaces what others are told of the connection: from now on, in every channel.
+    /// Replaces what others are told of the connection, in all its channels. Presence entries follow when they are
+    /// renewed.
     pub(super) fn set_conn_info(&mut self, info: Bytes) {
         for subscription in self.subscriptions.iter_mut() {
             let told = ClientInfo {
@@ -53,6 +54,7 @@ impl Session {
             join_leave,
             ..
         } = subscription;
+        self.forget_subscription_token(&channel);
         subscriber.stop();
         if let Some(label) = self.counted {
             self.context.metrics.unsubscribed(label);

@@ -121,8 +121,11 @@ section! {
         batch_max_delay: Option<Duration>;
         /// Send only the latest publication of what was collected, after the joins and leaves: for channels whose
         /// publications carry their whole state. Needs one of the two options above. Subscriptions with delta
-        /// compression are sent every publication nevertheless.
+        /// compression are sent it whole.
         batch_flush_latest: bool;
+        /// Publications, joins and leaves carry a number in place of the channel's name, for clients that offer to
+        /// understand it and subscribe by themselves: less to send where names are long.
+        allow_channel_compaction: bool;
         /// A list of users at the end of a channel's name, after `channel.user_boundary`, says who may subscribe.
         allow_user_limited_channels: bool;
         /// Expression that the name must match, without its namespace and not anchored. Empty: the name must be

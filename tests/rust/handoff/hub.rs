@@ -6,6 +6,8 @@ mod batch;
 mod channel;
 #[path = "../../../src/hub/encoded.rs"]
 mod encoded;
+#[path = "../../../src/hub/numbers.rs"]
+mod numbers;
 #[path = "../../../src/hub/subscriber.rs"]
 mod subscriber;
 mod sync;
@@ -17,6 +19,7 @@ use std::sync::Arc;
 
 use channel::{Channel, Left};
 use encoded::EncodedPublication;
+use numbers::Numbers;
 use subscriber::{Subscriber, Tracking};
 use sync::Mutex;
 use tidegate::hub::{Delivery, Event, Handle};

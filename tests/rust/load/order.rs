@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::all;
@@ -13,6 +13,7 @@ use crate::link::{Buffers, Link};
 use crate::message::{Command, Item, PADDING};
 use crate::record::{Pace, Record};
 use crate::server::{Api, LoadedServer};
+use crate::support::merge;
 
 /// The last one has a history, and so offsets and positions.
 const CHANNELS: [&str; 3] = ["a", "b", "st:c"];
@@ -26,16 +27,16 @@ const CROWD_EACH: u32 = 60;
 /// Commands or publications sent without waiting for an answer in between.
 const AT_ONCE: usize = 25;
 
-async fn server(with_tls: bool, concurrency: u32) -> LoadedServer {
-    LoadedServer::start(json!({
-        "http_server": { "tls": { "enabled": with_tls } },
-        "client": { "queue_max_size": 64 << 20, "concurrency": concurrency },
+async fn server(changes: Value) -> LoadedServer {
+    let mut config = json!({
+        "client": { "queue_max_size": 64 << 20 },
         "websocket": { "write_timeout": "60s" },
         "channel": { "namespaces": [
             { "name": "st", "history_size": 100, "history_ttl": "60s", "force_recovery": true }
         ] }
-    }))
-    .await
+    });
+    merge(&mut config, changes);
+    LoadedServer::start(config).await
 }
 
 /// What one publisher has to say: its numbers ascend on each channel.
@@ -142,25 +143,42 @@ async fn one_order(server: LoadedServer, kinds: &[Kind]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_subscribers_hear_one_order() {
-    one_order(server(false, 0).await, &KINDS).await;
+    one_order(server(json!({})).await, &KINDS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_subscribers_hear_one_order_where_commands_run_side_by_side() {
-    one_order(server(false, 8).await, &KINDS).await;
+    one_order(server(json!({ "client": { "concurrency": 8 } })).await, &KINDS).await;
+}
+
+/// Pushes wait in batches of their channel and then in the queue; replies in the queue only.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_subscribers_hear_one_order_where_everything_collects() {
+    let collecting = json!({
+        "client": { "write_delay": "3ms", "max_messages_in_frame": 5, "queue_shrink_delay": "1ms" },
+        "channel": {
+            "without_namespace": { "batch_max_delay": "2ms" },
+            "namespaces": [{
+                "name": "st", "history_size": 100, "history_ttl": "60s", "force_recovery": true,
+                "batch_max_size": 7, "batch_max_delay": "5ms"
+            }]
+        }
+    });
+    one_order(server(collecting).await, &KINDS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_subscribers_hear_one_order_over_tls() {
     let [first, second] = SECURE;
     let [.., third, fourth] = SESSIONS;
-    one_order(server(true, 0).await, &[first, second, third, fourth]).await;
+    let secure = json!({ "http_server": { "tls": { "enabled": true } } });
+    one_order(server(secure).await, &[first, second, third, fourth]).await;
 }
 
 /// So many subscribers that broadcasts take long, and so many publishers that there is always another one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_hears_one_order() {
-    let server = server(false, 0).await;
+    let server = server(json!({})).await;
     let address = server.address();
     let mut staying = JoinSet::new();
     for number in 0..CROWD {

@@ -37,29 +37,27 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 pub struct TestServer {
     server: Server,
     address: SocketAddr,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl TestServer {
     /// Starts a server whose configuration is the common one with `changes` laid over it.
     pub async fn start(changes: Value) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let own = json!({ "health": { "enabled": true }, "shutdown": { "timeout": "10s" } });
-        let file = write_config(directory.path(), own, changes);
-        let sources = Sources {
-            file: Some(file),
-            // In a file 0 would stand for the default.
-            flags: vec![("http_server.port".to_owned(), "0".to_owned())],
-            ..Sources::default()
-        };
-        let loaded = config::load(&sources).unwrap_or_else(|error| panic!("configuration: {error}"));
+        let loaded = load_config(directory.path(), changes);
         let server = Server::start(&loaded, None).await.unwrap();
         let address = server.addresses()[0];
         Self {
             server,
             address,
-            _directory: directory,
+            directory,
         }
+    }
+
+    /// Has the server take over what a reload may change, from the common configuration with `changes` laid over it.
+    pub fn reload(&self, changes: Value) {
+        let loaded = load_config(self.directory.path(), changes);
+        self.server.reload(&loaded.config).unwrap();
     }
 
     /// A server that admits anybody to everything.
@@ -178,6 +176,18 @@ fn write_config(directory: &Path, own: Value, changes: Value) -> PathBuf {
     file
 }
 
+/// The configuration of a server in this process.
+fn load_config(directory: &Path, changes: Value) -> config::Loaded {
+    let own = json!({ "health": { "enabled": true }, "shutdown": { "timeout": "10s" } });
+    let sources = Sources {
+        file: Some(write_config(directory, own, changes)),
+        // In a file 0 would stand for the default.
+        flags: vec![("http_server.port".to_owned(), "0".to_owned())],
+        ..Sources::default()
+    };
+    config::load(&sources).unwrap_or_else(|error| panic!("configuration: {error}"))
+}
+
 /// A token signed with the secret of the servers.
 pub fn token(claims: &Value) -> String {
     token_signed_with(SECRET, claims)
@@ -213,6 +223,20 @@ pub async fn within<F: IntoFuture>(what: &str, future: F) -> F::Output {
 pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     within(what, async {
         while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+/// Waits until something was published to a channel with history.
+pub async fn until_published(server: &TestServer, channel: &str) {
+    within("a publication", async {
+        while server
+            .api("history", json!({ "channel": channel }))
+            .await
+            .contains(r#""offset":0"#)
+        {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })

@@ -210,6 +210,21 @@ impl Peer {
         Self::new(say, hear, true)
     }
 
+    /// A client of each transport that has said this, and nothing before.
+    pub async fn each(server: &TestServer, first: &str) -> Vec<Self> {
+        let all = vec![
+            server.websocket().await,
+            Self::webtransport(server, "").await,
+            Self::http_stream(server, first).await,
+            Self::sse(server, first).await,
+        ];
+        // The streams were opened with it.
+        for peer in &all[..2] {
+            peer.send(first);
+        }
+        all
+    }
+
     /// Says what is written, with names filled in.
     pub fn send(&self, text: &str) {
         self.send_raw(&self.bindings.fill(text));

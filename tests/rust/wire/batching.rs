@@ -156,6 +156,32 @@ async fn the_latest_publication_of_a_batch_stands_for_all() {
     server.stop().await;
 }
 
+/// A patch is from a publication that may have been left out: with deltas, the latest one is sent whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_deltas_the_latest_publication_is_whole() {
+    let server = server(json!({
+        "batch_max_size": 2, "batch_flush_latest": true, "join_leave": false,
+        "history_size": 10, "history_ttl": "60s", "allowed_delta_types": ["fossil"], "delta_publish": true
+    }))
+    .await;
+    let mut peer = server.user("42").await;
+    peer.ask(
+        r#"{"id":2,"subscribe":{"channel":"bb:a","delta":"fossil"}}"#,
+        r#"{"id":2,"subscribe":{"delta":true}}"#,
+    )
+    .await;
+    let text = "a text that is long enough to be worth a patch";
+    for n in 1..=4 {
+        server.publish("bb:a", json!(format!("{text} {n}"))).await;
+    }
+    for n in [2, 4] {
+        let push =
+            format!(r#"{{"push":{{"channel":"bb:a","pub":{{"data":"\"{text} {n}\"","offset":{n}}}}}}}"#);
+        peer.expect(&push).await;
+    }
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn subscriptions_of_the_server_collect_too() {
     let server = server(json!({ "batch_max_size": 2, "join_leave": false })).await;

@@ -11,17 +11,24 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod admission;
 mod api_calls;
 mod api_pushes;
+mod authentication;
 mod batching;
+mod binary;
 mod capabilities;
+mod channels;
+mod codec;
 mod commands;
+mod compaction;
 mod connect;
 mod delta;
 mod emulation;
 mod filters;
 mod framing;
 mod http;
+mod limits;
 mod liveness;
 mod order;
 mod patterns;
@@ -29,6 +36,7 @@ mod protobuf;
 mod recovery;
 mod server_side;
 mod slow;
+mod streams;
 mod subscribe;
 mod tls;
 mod tokens;

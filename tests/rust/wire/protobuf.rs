@@ -73,6 +73,30 @@ async fn the_url_asks_for_it() {
     server.stop().await;
 }
 
+/// Numbers in place of names, and pushes that collect, are the same in Protobuf.
+#[tokio::test(flavor = "multi_thread")]
+async fn compaction_and_batches() {
+    let server = TestServer::start(json!({
+        "client": { "insecure": true },
+        "channel": { "without_namespace": { "allow_channel_compaction": true, "batch_max_size": 2 } }
+    }))
+    .await;
+    let mut peer = connected(&server, "/connection/websocket?format=protobuf", &[]).await;
+    let mut command = subscribe(2, "a");
+    command.subscribe.as_mut().unwrap().flag = 1;
+    peer.send_bytes(encode(&[command]));
+    let reply = replies(&mut peer, 1).await.remove(0);
+    assert_eq!(reply.subscribe.unwrap().id, 1);
+    server.publish("a", json!(1)).await;
+    server.publish("a", json!(2)).await;
+    for (reply, data) in replies(&mut peer, 2).await.into_iter().zip([&b"1"[..], b"2"]) {
+        let push = reply.push.unwrap();
+        assert_eq!((push.id, push.channel.as_str()), (1, ""));
+        assert_eq!(&push.r#pub.unwrap().data[..], data);
+    }
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conversation_in_bytes() {
     let server = TestServer::insecure().await;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tidegate::hub::{Handle, Mailbox};
 use tidegate_transports::{Drained, Encoding, Frame, Outbox, Pushed, TransportKind};
 
-use super::{Channel, Left, Mutex, Subscriber, Tracking, broadcast};
+use super::{Channel, Left, Mutex, Numbers, Subscriber, Tracking, broadcast};
 use crate::engine::{HistoryQuery, Publication, Retention, Since};
 use crate::stream::Stream;
 
@@ -41,7 +41,7 @@ impl World {
         let stream = Stream::new();
         let handle = handle();
         let subscriber = subscriber(&handle);
-        let channel = Arc::new(Channel::new(name, subscriber.clone()));
+        let channel = Arc::new(Channel::new(name, subscriber.clone(), &Numbers::default()));
         let caught_up = subscriber.catch_up(Vec::new(), stream.top(), false, 0);
         caught_up.expect("nothing was published");
         subscriber.release(&channel.name, 0);
@@ -119,7 +119,7 @@ impl Client {
     }
 
     pub fn join(&self) -> bool {
-        self.channel.join(&self.subscriber)
+        self.channel.join(&self.subscriber, &Numbers::default())
     }
 
     pub fn go_live(&self, since: Option<u64>) -> u64 {
