@@ -32,6 +32,7 @@ mod limits;
 mod liveness;
 mod order;
 mod patterns;
+mod positions;
 mod protobuf;
 mod recovery;
 mod server_side;
