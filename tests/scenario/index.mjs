@@ -1,6 +1,7 @@
 // The one scenario that every transport goes through, in Node and in Chromium: a list of named steps.
 
 import { Env, jsonCodec, protobufCodec } from './env.mjs';
+import { compaction } from './steps/compaction.mjs';
 import { connection } from './steps/connection.mjs';
 import { history } from './steps/history.mjs';
 import { payloads } from './steps/payloads.mjs';
@@ -21,6 +22,7 @@ const steps = {
   ...permissions,
   ...tokens,
   ...payloads,
+  ...compaction,
 };
 
 export const stepNames = Object.keys(steps);
