@@ -7,9 +7,10 @@ use serde::de::{Deserialize, Deserializer};
 
 use super::calls::CONCURRENCY;
 use super::message::{
-    BatchRequest, BatchResponse, BroadcastRequest, ChannelsRequest, Command, DisconnectRequest,
-    HistoryRemoveRequest, HistoryRequest, InfoRequest, PresenceRequest, PresenceStatsRequest, PublishRequest,
-    RefreshRequest, Reply, RpcRequest, SubscribeRequest, UnsubscribeRequest,
+    BatchRequest, BatchResponse, BlockUserRequest, BroadcastRequest, ChannelsRequest, Command,
+    DisconnectRequest, HistoryRemoveRequest, HistoryRequest, InfoRequest, InvalidateUserTokensRequest,
+    PresenceRequest, PresenceStatsRequest, PublishRequest, RefreshRequest, Reply, RevokeTokenRequest,
+    RpcRequest, SubscribeRequest, UnblockUserRequest, UnsubscribeRequest,
 };
 use super::{Api, ApiError, Method, Operations};
 
@@ -94,6 +95,22 @@ impl<O: Operations> Api<O> {
                 .channels(*request)
                 .await
                 .map(|done| reply.channels = Some(done)),
+            Request::BlockUser(request) => self
+                .block_user(*request)
+                .await
+                .map(|done| reply.block_user = Some(done)),
+            Request::UnblockUser(request) => self
+                .unblock_user(*request)
+                .await
+                .map(|done| reply.unblock_user = Some(done)),
+            Request::RevokeToken(request) => self
+                .revoke_token(*request)
+                .await
+                .map(|done| reply.revoke_token = Some(done)),
+            Request::InvalidateUserTokens(request) => self
+                .invalidate_user_tokens(*request)
+                .await
+                .map(|done| reply.invalidate_user_tokens = Some(done)),
         };
         reply.error = outcome.err().map(ApiError::to_message);
         reply
@@ -121,6 +138,10 @@ pub(super) enum Request {
     Rpc(Box<RpcRequest>),
     Refresh(Box<RefreshRequest>),
     Channels(Box<ChannelsRequest>),
+    BlockUser(Box<BlockUserRequest>),
+    UnblockUser(Box<UnblockUserRequest>),
+    RevokeToken(Box<RevokeTokenRequest>),
+    InvalidateUserTokens(Box<InvalidateUserTokensRequest>),
 }
 
 /// If several methods are set, the first in this order is taken.
@@ -151,7 +172,23 @@ impl From<Command> for Request {
             .or_else(|| command.info.map(Self::Info))
             .or_else(|| command.rpc.map(|request| Self::Rpc(request.into())))
             .or_else(|| command.refresh.map(|request| Self::Refresh(request.into())))
-            .or_else(|| command.channels.map(|request| Self::Channels(request.into())));
+            .or_else(|| command.channels.map(|request| Self::Channels(request.into())))
+            .or_else(|| command.block_user.map(|request| Self::BlockUser(request.into())))
+            .or_else(|| {
+                command
+                    .unblock_user
+                    .map(|request| Self::UnblockUser(request.into()))
+            })
+            .or_else(|| {
+                command
+                    .revoke_token
+                    .map(|request| Self::RevokeToken(request.into()))
+            })
+            .or_else(|| {
+                command
+                    .invalidate_user_tokens
+                    .map(|request| Self::InvalidateUserTokens(request.into()))
+            });
         first.unwrap_or(Self::Unsupported)
     }
 }

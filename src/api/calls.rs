@@ -7,11 +7,13 @@ use std::time::Instant;
 use futures_util::{StreamExt, stream};
 
 use super::message::{
-    BroadcastRequest, BroadcastResult, ChannelsRequest, ChannelsResult, DisconnectRequest, DisconnectResult,
-    HistoryRemoveRequest, HistoryRemoveResult, HistoryRequest, HistoryResult, InfoRequest, InfoResult,
+    BlockUserRequest, BlockUserResult, BroadcastRequest, BroadcastResult, ChannelsRequest, ChannelsResult,
+    DisconnectRequest, DisconnectResult, HistoryRemoveRequest, HistoryRemoveResult, HistoryRequest,
+    HistoryResult, InfoRequest, InfoResult, InvalidateUserTokensRequest, InvalidateUserTokensResult,
     PresenceRequest, PresenceResult, PresenceStatsRequest, PresenceStatsResult, PublishRequest,
-    PublishResponse, PublishResult, RefreshRequest, RefreshResult, RpcRequest, RpcResult, SubscribeRequest,
-    SubscribeResult, UnsubscribeRequest, UnsubscribeResult,
+    PublishResponse, PublishResult, RefreshRequest, RefreshResult, RevokeTokenRequest, RevokeTokenResult,
+    RpcRequest, RpcResult, SubscribeRequest, SubscribeResult, UnblockUserRequest, UnblockUserResult,
+    UnsubscribeRequest, UnsubscribeResult,
 };
 use super::observer::{ApiObserver, Fault};
 use super::{ApiError, Method, Operations, Protocol, PublishOrigin, prepare};
@@ -182,6 +184,57 @@ impl<O: Operations> Api<O> {
             })
         };
         self.observe(Method::Rpc, call).await
+    }
+
+    /// Refuses a user (5).
+    pub async fn block_user(&self, request: BlockUserRequest) -> Result<BlockUserResult, ApiError> {
+        let call = async {
+            prepare::block_user(&request)?;
+            self.operations
+                .block_user(request)
+                .await
+                .map(|()| BlockUserResult {})
+        };
+        self.observe(Method::BlockUser, call).await
+    }
+
+    /// Lets a user in again (5).
+    pub async fn unblock_user(&self, request: UnblockUserRequest) -> Result<UnblockUserResult, ApiError> {
+        let call = async {
+            prepare::unblock_user(&request)?;
+            self.operations
+                .unblock_user(request)
+                .await
+                .map(|()| UnblockUserResult {})
+        };
+        self.observe(Method::UnblockUser, call).await
+    }
+
+    /// Refuses a token (5).
+    pub async fn revoke_token(&self, request: RevokeTokenRequest) -> Result<RevokeTokenResult, ApiError> {
+        let call = async {
+            prepare::revoke_token(&request)?;
+            self.operations
+                .revoke_token(request)
+                .await
+                .map(|()| RevokeTokenResult {})
+        };
+        self.observe(Method::RevokeToken, call).await
+    }
+
+    /// Refuses a user's older tokens (5).
+    pub async fn invalidate_user_tokens(
+        &self,
+        request: InvalidateUserTokensRequest,
+    ) -> Result<InvalidateUserTokensResult, ApiError> {
+        let call = async {
+            prepare::invalidate_user_tokens(&request)?;
+            self.operations
+                .invalidate_user_tokens(request)
+                .await
+                .map(|()| InvalidateUserTokensResult {})
+        };
+        self.observe(Method::InvalidateUserTokens, call).await
     }
 
     /// Whether the node is about to stop.

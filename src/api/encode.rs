@@ -2,9 +2,10 @@
 //! the specification marks "always", keys of maps sorted.
 
 use super::message::{
-    BroadcastResult, ChannelsResult, ClientInfo, DisconnectResult, Error, HistoryRemoveResult, HistoryResult,
-    InfoResult, Metrics, NodeResult, PresenceResult, PresenceStatsResult, Process, Publication,
-    PublishResponse, PublishResult, RefreshResult, Reply, RpcResult, SubscribeResult, UnsubscribeResult,
+    BlockUserResult, BroadcastResult, ChannelsResult, ClientInfo, DisconnectResult, Error,
+    HistoryRemoveResult, HistoryResult, InfoResult, InvalidateUserTokensResult, Metrics, NodeResult,
+    PresenceResult, PresenceStatsResult, Process, Publication, PublishResponse, PublishResult, RefreshResult,
+    Reply, RevokeTokenResult, RpcResult, SubscribeResult, UnblockUserResult, UnsubscribeResult,
 };
 use crate::protocol::json::{InvalidJson, JsonWriter};
 
@@ -92,7 +93,11 @@ empty!(
     UnsubscribeResult,
     DisconnectResult,
     RefreshResult,
-    HistoryRemoveResult
+    HistoryRemoveResult,
+    BlockUserResult,
+    UnblockUserResult,
+    RevokeTokenResult,
+    InvalidateUserTokensResult
 );
 
 impl Encode for ClientInfo {
@@ -230,6 +235,14 @@ impl Encode for Reply {
         optional("info", self.info.as_ref(), json)?;
         optional("rpc", self.rpc.as_ref(), json)?;
         optional("refresh", self.refresh.as_ref(), json)?;
-        optional("channels", self.channels.as_ref(), json)
+        optional("channels", self.channels.as_ref(), json)?;
+        optional("block_user", self.block_user.as_ref(), json)?;
+        optional("unblock_user", self.unblock_user.as_ref(), json)?;
+        optional("revoke_token", self.revoke_token.as_ref(), json)?;
+        optional(
+            "invalidate_user_tokens",
+            self.invalidate_user_tokens.as_ref(),
+            json,
+        )
     }
 }

@@ -55,6 +55,12 @@ impl<O: Operations> Api<O> {
             Method::Channels => Box::pin(run(request, json, |request| self.channels(request))).await,
             Method::Info => Box::pin(run(request, json, |request| self.info(request))).await,
             Method::Rpc => Box::pin(run(request, json, |request| self.rpc(request))).await,
+            Method::BlockUser => Box::pin(run(request, json, |request| self.block_user(request))).await,
+            Method::UnblockUser => Box::pin(run(request, json, |request| self.unblock_user(request))).await,
+            Method::RevokeToken => Box::pin(run(request, json, |request| self.revoke_token(request))).await,
+            Method::InvalidateUserTokens => {
+                Box::pin(run(request, json, |request| self.invalidate_user_tokens(request))).await
+            }
         };
         match &outcome {
             Err(JsonCallError::Malformed(_)) => self.fault(Some(method), Fault::Unmarshal),

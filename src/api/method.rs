@@ -31,10 +31,18 @@ pub enum Method {
     Info,
     /// Remote procedure call.
     Rpc,
+    /// Refuse a user.
+    BlockUser,
+    /// Let a user in again.
+    UnblockUser,
+    /// Refuse a token.
+    RevokeToken,
+    /// Refuse a user's older tokens.
+    InvalidateUserTokens,
 }
 
 impl Method {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 18] = [
         Self::Publish,
         Self::Broadcast,
         Self::Batch,
@@ -49,6 +57,10 @@ impl Method {
         Self::Channels,
         Self::Info,
         Self::Rpc,
+        Self::BlockUser,
+        Self::UnblockUser,
+        Self::RevokeToken,
+        Self::InvalidateUserTokens,
     ];
 
     /// Name in paths, envelopes and metrics.
@@ -69,6 +81,10 @@ impl Method {
             Self::Channels => "channels",
             Self::Info => "info",
             Self::Rpc => "rpc",
+            Self::BlockUser => "block_user",
+            Self::UnblockUser => "unblock_user",
+            Self::RevokeToken => "revoke_token",
+            Self::InvalidateUserTokens => "invalidate_user_tokens",
         }
     }
 

@@ -12,9 +12,10 @@ use std::future::Future;
 
 use super::error::ApiError;
 use super::message::{
-    ChannelsRequest, ChannelsResult, DisconnectRequest, HistoryRemoveRequest, HistoryRequest, HistoryResult,
-    InfoResult, PresenceRequest, PresenceResult, PresenceStatsRequest, PresenceStatsResult, PublishRequest,
-    PublishResult, RefreshRequest, SubscribeRequest, UnsubscribeRequest,
+    BlockUserRequest, ChannelsRequest, ChannelsResult, DisconnectRequest, HistoryRemoveRequest,
+    HistoryRequest, HistoryResult, InfoResult, InvalidateUserTokensRequest, PresenceRequest, PresenceResult,
+    PresenceStatsRequest, PresenceStatsResult, PublishRequest, PublishResult, RefreshRequest,
+    RevokeTokenRequest, SubscribeRequest, UnblockUserRequest, UnsubscribeRequest,
 };
 
 /// Where a publication to a channel comes from.
@@ -84,6 +85,21 @@ pub trait Operations: Send + Sync + 'static {
 
     /// The cluster's nodes and their numbers (4.10).
     fn info(&self) -> impl Future<Output = Result<InfoResult, ApiError>> + Send;
+
+    /// Disconnects a user and refuses its connections until the entry expires (5). One that expired is no entry.
+    fn block_user(&self, request: BlockUserRequest) -> impl Future<Output = Result<(), ApiError>> + Send;
+
+    /// Takes a block back (5). A user who is not blocked is success.
+    fn unblock_user(&self, request: UnblockUserRequest) -> impl Future<Output = Result<(), ApiError>> + Send;
+
+    /// Refuses the token of an id, and ends what lives on it (5). An unknown id is success.
+    fn revoke_token(&self, request: RevokeTokenRequest) -> impl Future<Output = Result<(), ApiError>> + Send;
+
+    /// Refuses a user's tokens issued before a time, 0 for now, and ends what lives on them (5).
+    fn invalidate_user_tokens(
+        &self,
+        request: InvalidateUserTokensRequest,
+    ) -> impl Future<Output = Result<(), ApiError>> + Send;
 
     /// Whether the node is about to stop. The legacy endpoint then answers 503 (section 6).
     fn is_stopping(&self) -> bool;

@@ -6,7 +6,10 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 
 use super::ApiError;
-use super::message::{BroadcastRequest, PublishRequest, SubscribeRequest};
+use super::message::{
+    BlockUserRequest, BroadcastRequest, InvalidateUserTokensRequest, PublishRequest, RevokeTokenRequest,
+    SubscribeRequest, UnblockUserRequest,
+};
 
 /// A channel must be named.
 pub(super) fn channel(channel: &str) -> Result<(), ApiError> {
@@ -36,6 +39,34 @@ pub(super) fn subscribe(request: &mut SubscribeRequest) -> Result<(), ApiError> 
     channel(&request.channel)?;
     take_base64(&mut request.b64info, &mut request.info)?;
     take_base64(&mut request.b64data, &mut request.data)
+}
+
+/// server-api.md 5: who is meant must be said, and no time is before 1970.
+pub(super) fn block_user(request: &BlockUserRequest) -> Result<(), ApiError> {
+    named(&request.user, [request.expire_at])
+}
+
+/// server-api.md 5
+pub(super) fn unblock_user(request: &UnblockUserRequest) -> Result<(), ApiError> {
+    named(&request.user, [])
+}
+
+/// server-api.md 5
+pub(super) fn revoke_token(request: &RevokeTokenRequest) -> Result<(), ApiError> {
+    named(&request.uid, [request.expire_at])
+}
+
+/// server-api.md 5
+pub(super) fn invalidate_user_tokens(request: &InvalidateUserTokensRequest) -> Result<(), ApiError> {
+    named(&request.user, [request.expire_at, request.issued_before])
+}
+
+fn named<const N: usize>(name: &str, times: [i64; N]) -> Result<(), ApiError> {
+    if name.is_empty() || times.iter().any(|time| *time < 0) {
+        Err(ApiError::BadRequest)
+    } else {
+        Ok(())
+    }
 }
 
 /// Padding is required, line breaks are skipped, unused bits are not looked at.

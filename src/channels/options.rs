@@ -131,24 +131,10 @@ pub enum SubscriptionType {
 }
 
 impl SubscriptionType {
-    const ALL: [Self; 5] = [
-        Self::Stream,
-        Self::Map,
-        Self::MapClients,
-        Self::MapUsers,
-        Self::SharedPoll,
-    ];
-
     /// `type` of the subscribe command.
     #[must_use]
     pub fn number(self) -> i32 {
         self as i32
-    }
-
-    /// The type of a subscribe command.
-    #[must_use]
-    pub fn from_number(number: i32) -> Option<Self> {
-        Self::ALL.into_iter().find(|of| of.number() == number)
     }
 }
 

@@ -99,13 +99,13 @@ pub enum Denial {
     /// The name exceeds `channel.max_length`.
     #[error("channel too long")]
     NameTooLong,
-    /// The command's `type` is none that exists, or a shared poll channel was asked for with another.
+    /// A shared poll channel was asked for with another `type`.
     #[error("invalid subscription type")]
     InvalidType,
     /// A shared poll subscription to another channel.
     #[error("channel is not a shared poll channel")]
     NotSharedPoll,
-    /// The namespace is of another subscription type.
+    /// The namespace is of another subscription type, or the command's `type` is none that exists.
     #[error("subscription type mismatch")]
     TypeMismatch,
     /// A private channel, and no token.
@@ -173,11 +173,11 @@ impl ChannelRules {
     ///
     /// [`Denial::InvalidType`] or [`Denial::NotSharedPoll`].
     pub fn check_type(&self, channel: &str, subscription_type: i32) -> Result<(), Denial> {
-        let wanted = SubscriptionType::from_number(subscription_type).ok_or(Denial::InvalidType)?;
+        let wants_poll = subscription_type == SubscriptionType::SharedPoll.number();
         let is_poll = self
             .resolve(channel)
             .is_ok_and(|of| of.subscription_type == SubscriptionType::SharedPoll);
-        match (is_poll, wanted == SubscriptionType::SharedPoll) {
+        match (is_poll, wants_poll) {
             (true, false) => Err(Denial::InvalidType),
             (false, true) => Err(Denial::NotSharedPoll),
             _ => Ok(()),

@@ -39,8 +39,8 @@ pub use load::{Loaded, load};
 pub(crate) use pattern::ChannelPattern;
 pub use tree::*;
 pub use types::{
-    DeltaType, ErrorMode, LogLevel, Named, PublicationDataFormat, RecoveryMode, SubscriptionType, Switched,
-    TlsVersion,
+    DeltaType, ErrorMode, LogLevel, Named, PublicationDataFormat, RecoveryMode, RevocationStorage,
+    SubscriptionType, Switched, TlsVersion,
 };
 pub use value::Source;
 

@@ -33,7 +33,7 @@ impl Search<'_> {
             let key = super::definition::join(key, field.name);
             match field.status {
                 Status::WithoutEffect => {}
-                Status::Refused => self.refuse(field, node),
+                Status::Refused => self.refuse(field, node, &key),
                 Status::Supported => self.descend(field, node, &key),
                 Status::Unsupported => {
                     if is_set(field, node) {
@@ -64,11 +64,18 @@ impl Search<'_> {
         }
     }
 
-    fn refuse(&mut self, field: &'static Field, node: &Node) {
-        if let Node::Leaf(leaf) = node
-            && is_set(field, node)
-        {
-            self.problems.push(Problem::at(refusal(leaf), leaf));
+    fn refuse(&mut self, field: &'static Field, node: &Node, key: &str) {
+        if !is_set(field, node) {
+            return;
+        }
+        match node {
+            Node::Leaf(leaf) => self.problems.push(Problem::at(refusal(leaf), leaf)),
+            Node::Items(items) => {
+                let source = source_of(field.kind, items);
+                let message = format!("{key} is not supported by this version");
+                self.problems.push(Problem::new(message, key, source));
+            }
+            Node::Table(_) => {}
         }
     }
 }
@@ -83,6 +90,23 @@ pub(crate) fn is_set(field: &'static Field, node: &Node) -> bool {
         (_, Node::Leaf(leaf)) => leaf.source != Source::Default && leaf.value != field.default_value(),
         (_, Node::Table(_)) => false,
     }
+}
+
+/// Where a list of objects was set, which is in one place.
+fn source_of(kind: Kind, items: &[Node]) -> Source {
+    let (Kind::Objects(section) | Kind::Named(section)) = kind else {
+        return Source::Default;
+    };
+    let leaves = items
+        .iter()
+        .flat_map(|item| section.fields().filter_map(|field| item.get(field.name)));
+    let mut sources = leaves.filter_map(|node| match node {
+        Node::Leaf(leaf) => Some(leaf.source.clone()),
+        Node::Table(_) | Node::Items(_) => None,
+    });
+    sources
+        .find(|source| *source != Source::Default)
+        .unwrap_or(Source::Default)
 }
 
 fn refusal(leaf: &Leaf) -> String {

@@ -85,6 +85,16 @@ impl<T: Object> Described for Vec<T> {
     const KIND: Kind = Kind::Objects(T::SECTION);
 }
 
+impl<T: Object + Resolve> Resolve for Vec<T> {
+    fn resolve(node: Option<&Node>, problems: &mut Vec<Problem>) -> Self {
+        let items = node.map(Node::items).unwrap_or_default();
+        items
+            .iter()
+            .map(|item| T::resolve(Some(item), problems))
+            .collect()
+    }
+}
+
 /// Implements the traits for a type that is made from one value.
 macro_rules! leaf {
     ($ty:ty, $kind:expr, $read:expr) => {
@@ -272,6 +282,19 @@ choice! {
 }
 
 choice! {
+    /// Where the server remembers what it was told to refuse.
+    pub enum RevocationStorage, "unknown storage_type: {:?}" {
+        /// In the memory of this node.
+        #[default]
+        Memory = "",
+        /// In Redis. Not supported by this version.
+        Redis = "redis",
+        /// In PostgreSQL. Not supported by this version.
+        Database = "database",
+    }
+}
+
+choice! {
     /// How the HTTP API reports errors.
     pub enum ErrorMode, "invalid value: {}" {
         /// In the reply, with status 200.
@@ -335,6 +358,7 @@ leaf!(Vec<DeltaType>, Kind::TextList, |value| {
 leaf!(RecoveryMode, Kind::Choice(Self::SPELLINGS), parsed);
 leaf!(PublicationDataFormat, Kind::Choice(Self::SPELLINGS), parsed);
 leaf!(SubscriptionType, Kind::Choice(Self::SPELLINGS), parsed);
+leaf!(RevocationStorage, Kind::Choice(Self::SPELLINGS), parsed);
 leaf!(ErrorMode, Kind::Choice(Self::SPELLINGS), parsed);
 leaf!(TlsVersion, Kind::Choice(Self::SPELLINGS), parsed);
 

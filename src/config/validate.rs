@@ -5,6 +5,7 @@
 //! whether a port is free) is left to that owner.
 
 mod channels;
+mod limits;
 mod listeners;
 
 use std::collections::HashSet;
@@ -20,6 +21,7 @@ pub(crate) fn check(config: &Config, table: &Table, problems: &mut Vec<Problem>)
     let mut check = Check { table, problems };
     listeners::check(&mut check, config);
     channels::check(&mut check, config);
+    limits::check(&mut check, config);
     check.pings(&config.client);
     check.compression(config.websocket.compression_level);
 }

@@ -107,11 +107,6 @@ impl Batch {
             .chain(self.latest.take())
     }
 
-    /// Whether only the latest of the publications collected is sent.
-    pub(super) fn drops_publications(&self) -> bool {
-        self.options.latest
-    }
-
     /// The announced time has come.
     pub(super) fn is_due(&mut self) {
         self.announced = false;

@@ -36,6 +36,8 @@ pub struct Handle {
 pub enum Event {
     /// Close the connection.
     Disconnect(Disconnect),
+    /// A token was revoked on which the session may live: it is to ask.
+    TokensRevoked,
     /// A positioned subscription lost its position.
     InsufficientState(Arc<str>),
     /// The server API subscribes the connection.
@@ -89,6 +91,11 @@ impl Mailbox {
         let waker = {
             let mut state = self.state.lock();
             if state.closed {
+                return;
+            }
+            let says_nothing_new = matches!(event, Event::TokensRevoked)
+                && matches!(state.events.back(), Some(Event::TokensRevoked));
+            if says_nothing_new {
                 return;
             }
             state.events.push_back(event);

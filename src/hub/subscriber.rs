@@ -133,6 +133,24 @@ impl Subscriber {
         self
     }
 
+    /// The same, with pushes that collect before they are queued. Deltas need every publication: with them, the
+    /// latest one does not stand for all.
+    #[must_use]
+    pub fn batched(self, options: Batching, delays: &Arc<Delays>) -> Arc<Self> {
+        Arc::new_cyclic(|me| {
+            let mut state = self.state.lock();
+            let has_delta = state
+                .tailored
+                .as_ref()
+                .is_some_and(|tailored| tailored.has_delta());
+            let latest = options.latest && !has_delta;
+            let batch = Batch::new(Batching { latest, ..options }, delays.clone(), me.clone());
+            state.batch = Some(Box::new(batch));
+            drop(state);
+            self
+        })
+    }
+
     /// The same, with filters or deltas.
     #[must_use]
     pub fn tailored(mut self, tailoring: Tailoring) -> Self {
@@ -157,16 +175,6 @@ impl Subscriber {
             .tailored
             .as_ref()
             .is_none_or(|tailored| tailored.wants(publication))
-    }
-
-    /// The same subscriber, with pushes that collect before they are queued.
-    #[must_use]
-    pub fn batched(self, options: Batching, delays: &Arc<Delays>) -> Arc<Self> {
-        Arc::new_cyclic(|me| {
-            let batch = Batch::new(options, delays.clone(), me.clone());
-            self.state.lock().batch = Some(Box::new(batch));
-            self
-        })
     }
 
     /// Merges `recovered` (which ends at `top`) with the publications held since the subscriber joined the hub.
@@ -396,18 +404,11 @@ impl Subscriber {
             position.offset = publication.offset;
             state.checked_ms = now_ms;
         }
-        let State {
-            tailored,
-            batch,
-            number,
-            ..
-        } = &mut *state;
+        let State { tailored, number, .. } = &mut *state;
         let form = match tailored {
             None => Form::Plain,
             Some(tailored) if tailored.wants(publication) => {
-                // What a batch may drop is the base of nothing.
-                let is_sent = batch.as_ref().is_none_or(|batch| !batch.drops_publications());
-                tailored.send(publication, epoch, encoded.base.as_ref().filter(|_| is_sent))
+                tailored.send(publication, epoch, encoded.base.as_ref())
             }
             Some(_) => return,
         };

@@ -1,6 +1,8 @@
 mod batch;
 mod compaction;
 
+mod tailored;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, Waker};

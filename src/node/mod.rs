@@ -10,6 +10,7 @@ mod limits;
 mod operations;
 mod receiver;
 mod registry;
+mod revocation;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -120,7 +121,9 @@ impl Node {
         self.registry.emptied().await;
     }
 
-    fn now() -> Now {
+    /// The time of this machine.
+    #[must_use]
+    pub fn now() -> Now {
         Now {
             instant: Instant::now(),
             unix_ms: unix_ms(),

@@ -10,11 +10,12 @@ use tokio::sync::oneshot;
 use super::registry::Member;
 use super::{Node, unix_ms};
 use crate::api::message::{
-    ChannelInfo, ChannelsRequest, ChannelsResult, ClientInfo as ApiClientInfo, DisconnectRequest,
-    HistoryRemoveRequest, HistoryRequest, HistoryResult, InfoResult, Metrics as ApiMetrics, NodeResult,
-    PresenceRequest, PresenceResult, PresenceStatsRequest, PresenceStatsResult,
-    Publication as ApiPublication, PublishRequest, PublishResult, RefreshRequest, SubscribeOptionOverride,
-    SubscribeRequest, UnsubscribeRequest,
+    BlockUserRequest, ChannelInfo, ChannelsRequest, ChannelsResult, ClientInfo as ApiClientInfo,
+    DisconnectRequest, HistoryRemoveRequest, HistoryRequest, HistoryResult, InfoResult,
+    InvalidateUserTokensRequest, Metrics as ApiMetrics, NodeResult, PresenceRequest, PresenceResult,
+    PresenceStatsRequest, PresenceStatsResult, Publication as ApiPublication, PublishRequest, PublishResult,
+    RefreshRequest, RevokeTokenRequest, SubscribeOptionOverride, SubscribeRequest, UnblockUserRequest,
+    UnsubscribeRequest,
 };
 use crate::api::{ApiError, Operations, PublishOrigin};
 use crate::channels::{Glob, Namespace, Overrides, Source, SubscriptionExtras, SubscriptionType, Wishes};
@@ -143,6 +144,23 @@ impl Operations for Node {
         })
         .await;
         Ok(())
+    }
+
+    async fn block_user(&self, request: BlockUserRequest) -> Result<(), ApiError> {
+        self.block(&request)
+    }
+
+    async fn unblock_user(&self, request: UnblockUserRequest) -> Result<(), ApiError> {
+        self.unblock(&request);
+        Ok(())
+    }
+
+    async fn revoke_token(&self, request: RevokeTokenRequest) -> Result<(), ApiError> {
+        self.revoke(&request)
+    }
+
+    async fn invalidate_user_tokens(&self, request: InvalidateUserTokensRequest) -> Result<(), ApiError> {
+        self.invalidate(&request)
     }
 
     async fn presence(&self, request: PresenceRequest) -> Result<PresenceResult, ApiError> {

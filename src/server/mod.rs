@@ -30,8 +30,10 @@ use uuid::Uuid;
 use crate::auth::{HttpKeySource, KeySource, OriginRules};
 use crate::config::{Config, Loaded};
 use crate::engine::memory::{MemoryBroker, MemoryPresence, SWEEP_INTERVAL};
+use crate::limits::OperationLimits;
 use crate::node::{Admission, ConnectionLimits, Node, NodeAcceptor, Parts};
-use crate::session::Context;
+use crate::revocation::Revocations;
+use crate::session::{Context, Guards};
 use crate::telemetry::{Metrics, TEXT_FORMAT};
 use arc_swap::ArcSwap;
 pub use error::StartError;
@@ -85,6 +87,10 @@ impl Server {
         let context = Arc::new(Context {
             settings,
             rules: ArcSwap::from_pointee(rules),
+            guards: Guards {
+                limits: OperationLimits::from_config(&config.client.rate_limit, std::time::Instant::now()),
+                revocations: Revocations::default(),
+            },
             metrics,
             delays: delays.clone(),
         });
@@ -113,7 +119,7 @@ impl Server {
         let acceptor = Arc::new(NodeAcceptor::new(node.clone(), admission));
         let stop = CancellationToken::new();
         let mut background = JoinSet::new();
-        background.spawn(sweep(broker, presence));
+        background.spawn(sweep(broker, presence, node.context().clone()));
         background.spawn(delays.run());
         let listeners = Listeners::open(config, sockets, workers, &node, &acceptor, &stop, &mut background)?;
         log_warnings(loaded);
@@ -172,13 +178,14 @@ impl Server {
     }
 }
 
-async fn sweep(broker: Arc<MemoryBroker>, presence: Arc<MemoryPresence>) {
+async fn sweep(broker: Arc<MemoryBroker>, presence: Arc<MemoryPresence>, context: Arc<Context>) {
     let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
     loop {
         ticks.tick().await;
         let now = std::time::Instant::now();
         broker.sweep(now);
         presence.sweep(now);
+        context.guards.sweep(Node::now());
     }
 }
 

@@ -169,7 +169,10 @@ impl Session {
             kind: kind_of(&command),
             since: now.instant,
         };
-        if let Err(refusal) = self.dispatch(command, ticket, now) {
+        let started = self
+            .check_limits(&command, ticket.kind, now)
+            .and_then(|()| self.dispatch(command, ticket, now));
+        if let Err(refusal) = started {
             self.refuse(ticket, refusal, now);
         }
     }
@@ -292,6 +295,9 @@ impl Session {
                     "client command error"
                 );
                 self.context.metrics.reply_error(ticket.kind, error.code);
+                if let Err(disconnect) = self.check_error_limit(error, ticket.kind, now) {
+                    return self.close(disconnect);
+                }
                 if ticket.kind == CommandKind::Connect {
                     self.phase = Phase::Unusable;
                     // The rest of the batch is dropped.
@@ -324,7 +330,7 @@ impl Session {
     }
 }
 
-fn channel_of(command: &message::Command) -> Option<&str> {
+pub(super) fn channel_of(command: &message::Command) -> Option<&str> {
     let channel = if let Some(request) = &command.subscribe {
         &request.channel
     } else if let Some(request) = &command.unsubscribe {

@@ -77,7 +77,7 @@ impl Session {
         };
         if !connecting.request.token.is_empty() {
             return match rules.tokens.verify_connect(&connecting.request.token, now.unix()) {
-                Verification::Ready(result) => self.connect_token_checked(connecting, result),
+                Verification::Ready(result) => self.connect_token_checked(connecting, result, now),
                 Verification::Pending(wait) => {
                     let wait = Box::pin(async { Answer::ConnectToken(wait.await) });
                     self.connect_call(connecting, Call::Await(wait));
@@ -102,15 +102,18 @@ impl Session {
                 }
             }
         }
-        self.authenticated(connecting, credentials)
+        self.authenticated(connecting, credentials, now)
     }
 
     fn connect_token_checked(
         &mut self,
         connecting: Connecting,
         result: Result<ConnectToken, TokenError>,
+        now: Now,
     ) -> Result<(), Refusal> {
-        let token = result.map_err(|error| self.refuse_token(&error, ErrorCode::TOKEN_EXPIRED.into()))?;
+        let mut token = result.map_err(|error| self.refuse_token(&error, ErrorCode::TOKEN_EXPIRED.into()))?;
+        let trace = self.trace(token.token_id.take(), token.issued_at);
+        self.keep_connection_token(trace);
         let rules = self.context.rules.load();
         check_channels(&rules, &token)?;
         if token.user.is_empty() && rules.disallow_anonymous_tokens {
@@ -126,7 +129,7 @@ impl Session {
             origin: Origin::Token,
         };
         drop(rules);
-        self.authenticated(connecting, credentials)
+        self.authenticated(connecting, credentials, now)
     }
 
     /// Why a connection token is no good; only for an expired one connect and refresh differ.
@@ -143,12 +146,19 @@ impl Session {
         }
     }
 
-    fn authenticated(&mut self, mut connecting: Connecting, credentials: Credentials) -> Result<(), Refusal> {
+    fn authenticated(
+        &mut self,
+        mut connecting: Connecting,
+        credentials: Credentials,
+        now: Now,
+    ) -> Result<(), Refusal> {
         self.user = credentials.user;
         self.conn_info = credentials.info;
         self.capabilities = credentials.capabilities;
         connecting.expire_at = credentials.expire_at;
         tracing::debug!(client = %self.handle.client, user = %self.user, "client authenticated");
+        self.check_revoked_connection(now)?;
+        self.check_connect_limit(now)?;
         self.plan_subscriptions(&mut connecting, credentials.subs, credentials.origin)?;
         if self
             .context
@@ -264,8 +274,12 @@ impl Session {
         now: Now,
     ) -> Result<(), Refusal> {
         match (connecting.stage, answer) {
-            (Stage::Token, Answer::ConnectToken(result)) => self.connect_token_checked(*connecting, result),
+            (Stage::Token, Answer::ConnectToken(result)) => {
+                self.connect_token_checked(*connecting, result, now)
+            }
             (Stage::Registering, Answer::Registered(true)) => {
+                // From now on the node tells this session of what is revoked.
+                self.check_revoked_connection(now)?;
                 if connecting.expire_at > 0 && connecting.expire_at <= now.unix() {
                     return Err(ErrorCode::EXPIRED.into());
                 }
@@ -426,11 +440,15 @@ impl Session {
         result: Result<ConnectToken, TokenError>,
         now: Now,
     ) -> Result<(), Refusal> {
-        let token = result.map_err(|error| self.refuse_token(&error, Disconnect::EXPIRED.into()))?;
+        let mut token = result.map_err(|error| self.refuse_token(&error, Disconnect::EXPIRED.into()))?;
         let rules = self.context.rules.load_full();
         check_channels(&rules, &token)?;
         if token.user != self.user {
             return Err(Disconnect::INVALID_TOKEN.into());
+        }
+        let trace = self.trace(token.token_id.take(), token.issued_at);
+        if self.has_revoked(&trace, None, now) {
+            return Err(Disconnect::STATE_INVALIDATED.into());
         }
         let expire_at = if rules.insecure { 0 } else { token.expire_at };
         if expire_at > 0 && expire_at <= now.unix() {
@@ -456,6 +474,7 @@ impl Session {
             }
         }
         self.capabilities = token.capabilities;
+        self.keep_connection_token(trace);
         self.set_expiry(expire_at, now);
         let body = message::RefreshResult {
             expires: expire_at > 0,

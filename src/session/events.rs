@@ -17,6 +17,7 @@ impl Session {
         let Some(event) = self.defer(event) else { return };
         match event {
             Event::Disconnect(disconnect) => self.close(disconnect),
+            Event::TokensRevoked => self.tokens_revoked(now),
             Event::InsufficientState(channel) => {
                 // The finding may be about a subscription that the client has left and made anew since.
                 let is_lost = |subscription: &Subscription| subscription.subscriber.is_lost();
@@ -41,7 +42,6 @@ impl Session {
                 done,
             } => {
                 if self.phase == Phase::Connected {
-                    self.context.metrics.server_unsubscribe(unsubscribe.code);
                     self.unsubscribe_with_push(&channel, &unsubscribe);
                 }
                 // The API request may have been aborted.

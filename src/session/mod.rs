@@ -22,8 +22,10 @@ mod command;
 mod compaction;
 mod connect;
 mod events;
+mod limits;
 mod operations;
 mod recovery;
+mod revocation;
 mod settings;
 mod subscribe;
 mod subscription;
@@ -42,12 +44,14 @@ use tidegate_transports::{EndCause, InputFault, Pushed};
 
 use crate::channels::Capabilities;
 use crate::hub::{Event, Handle};
+use crate::limits::ConnectionTokens;
 use crate::protocol::{self, Commands, Disconnect, message};
 use crate::telemetry::{ClientLabel, FrameType};
 pub use call::{Answer, Attach, Call, CallId, Detach};
 use command::Pending;
 pub(crate) use operations::retention;
-pub use settings::{Context, Personal, Rules, Settings};
+use revocation::Traces;
+pub use settings::{Context, Guards, Personal, Rules, Settings};
 use table::Subscriptions;
 use timers::Timers;
 
@@ -101,6 +105,10 @@ pub struct Session {
     deferred: Option<Box<VecDeque<Event>>>,
     calls: VecDeque<(CallId, Call)>,
     next_call: u32,
+    /// The tokens it lives on, if they leave a trace.
+    traces: Option<Box<Traces>>,
+    /// What the limits on commands remember of this connection, if there are any.
+    tokens: Option<Box<ConnectionTokens>>,
     timers: Timers,
     disconnect: Option<Disconnect>,
     /// Under which labels the connection is counted, once it is connected.
@@ -144,6 +152,8 @@ impl Session {
             deferred: None,
             calls: VecDeque::new(),
             next_call: 0,
+            traces: None,
+            tokens: None,
             timers,
             disconnect: None,
             counted: None,
@@ -258,6 +268,7 @@ impl Session {
         self.incoming = None;
         self.stalled = None;
         self.deferred = None;
+        self.traces = None;
         let subscriptions = std::mem::take(&mut self.subscriptions);
         for (channel, subscription) in subscriptions.into_entries() {
             self.leave(channel, subscription);

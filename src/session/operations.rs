@@ -254,6 +254,10 @@ impl Session {
         if token.expire_at > 0 && token.expire_at <= now.unix() {
             return Err(ErrorCode::EXPIRED.into());
         }
+        let trace = self.trace(token.token_id, token.issued_at);
+        if self.has_revoked(&trace, Some(channel), now) {
+            return Err(ErrorCode::TOKEN_EXPIRED_RETRY.into());
+        }
         let Some(subscription) = self.subscriptions.get_mut(channel) else {
             return Err(ErrorCode::PERMISSION_DENIED.into());
         };
@@ -263,6 +267,7 @@ impl Session {
         let mut info = ClientInfo::clone(&subscription.info);
         info.chan_info = token.info.unwrap_or_default();
         subscription.info = Arc::new(info);
+        self.keep_subscription_token(channel, trace);
         let body = message::SubRefreshResult {
             expires: token.expire_at > 0,
             ttl: ttl(token.expire_at, now),

@@ -144,4 +144,34 @@ mod tests {
             assert_eq!(found, expected, "{since:?}");
         }
     }
+
+    /// Offsets 5, 4, 3 of a stream, of which the client wants one, or none.
+    #[test]
+    fn cache_mode_with_a_filter() {
+        let mut newest_first = history(3..=5, 5);
+        newest_first.publications.reverse();
+        let mut without_top = newest_first.clone();
+        without_top.publications.remove(0);
+        let cases = [
+            (since(0, ""), &newest_first, 3, Some(Some(3))),
+            (since(0, ""), &newest_first, 5, Some(Some(5))),
+            (since(2, "other"), &newest_first, 4, Some(Some(4))),
+            (since(5, "E"), &newest_first, 4, Some(None)),
+            (since(5, "E"), &newest_first, 1, Some(None)),
+            (since(0, ""), &newest_first, 1, None),
+            (since(4, "E"), &newest_first, 1, None),
+            // The newest one is gone: what is older is not the latest.
+            (since(0, ""), &without_top, 4, None),
+            (since(5, "E"), &without_top, 4, Some(None)),
+        ];
+        for (since, history, wanted, expected) in cases {
+            let recovery = decide(RecoveryMode::Cache, &since, history, |item| item.offset == wanted);
+            let newest = recovery.publications.first().map(|item| item.offset);
+            assert_eq!(
+                recovery.recovered.then_some(newest),
+                expected,
+                "{since:?} {wanted}"
+            );
+        }
+    }
 }

@@ -8,8 +8,11 @@ use http::HeaderName;
 
 use tidegate_transports::Delays;
 
+use super::Now;
 use crate::auth::TokenVerifier;
 use crate::channels::ChannelRules;
+use crate::limits::OperationLimits;
+use crate::revocation::Revocations;
 use crate::telemetry::Metrics;
 
 /// Shared by all sessions.
@@ -18,10 +21,31 @@ pub struct Context {
     pub settings: Settings,
     /// Replaced by a configuration reload.
     pub rules: ArcSwap<Rules>,
+    /// What refuses clients beyond permissions.
+    pub guards: Guards,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Where batches wait for their time.
     pub delays: Arc<Delays>,
+}
+
+/// What refuses clients beyond permissions. Fixed at start, unlike what it remembers.
+#[derive(Default)]
+pub struct Guards {
+    /// How often who may do what; `None` without limits.
+    pub limits: Option<OperationLimits>,
+    /// Users and tokens that are refused although their signature is good.
+    pub revocations: Revocations,
+}
+
+impl Guards {
+    /// Forgets what is over.
+    pub fn sweep(&self, now: Now) {
+        if let Some(limits) = &self.limits {
+            limits.sweep(now.instant);
+        }
+        self.revocations.sweep(now.unix());
+    }
 }
 
 /// Options that a reload replaces as a whole (configuration.md 2.7).

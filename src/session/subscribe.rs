@@ -252,6 +252,9 @@ impl Session {
             .resolve(&request.channel)
             .map_err(|_| ErrorCode::UNKNOWN_CHANNEL)?
             .clone();
+        let channel: Arc<str> = request.channel.as_str().into();
+        let trace = self.trace(token.token_id, token.issued_at);
+        self.keep_subscription_token(&channel, trace);
         let extras = SubscriptionExtras {
             expire_at: token.expire_at,
             info: token.info,
@@ -261,14 +264,22 @@ impl Session {
             cache_recover: false,
             server_filter: token.server_filter,
         };
-        self.granted(
-            request,
-            ticket,
-            &namespace,
-            Source::SubscriptionToken,
-            extras,
-            now,
-        )
+        let granted = if self.is_subscription_revoked(&channel, now) {
+            Err(ErrorCode::TOKEN_EXPIRED.into())
+        } else {
+            self.granted(
+                request,
+                ticket,
+                &namespace,
+                Source::SubscriptionToken,
+                extras,
+                now,
+            )
+        };
+        if granted.is_err() {
+            self.forget_subscription_token(&channel);
+        }
+        granted
     }
 
     /// Stage C of channels-and-auth.md 3.2.
@@ -386,6 +397,10 @@ impl Session {
         if !self.is_covered(attaching.grant.source, &channel) {
             self.release_attached(vec![attaching]);
             return Err(ErrorCode::PERMISSION_DENIED.into());
+        }
+        if self.is_subscription_revoked(&channel, now) {
+            self.release_attached(vec![attaching]);
+            return Err(ErrorCode::TOKEN_EXPIRED.into());
         }
         let reject_unrecovered = subscribing.request.flag & REJECT_UNRECOVERED != 0;
         let result = self.establish(attaching, history, reject_unrecovered, now)?;
@@ -607,6 +622,7 @@ impl Session {
             ..
         } in attached
         {
+            self.forget_subscription_token(&channel);
             subscriber.stop();
             let presence = grant.presence.then_some(info);
             self.call(Call::Detach(Detach {

@@ -54,6 +54,7 @@ impl Session {
             join_leave,
             ..
         } = subscription;
+        self.forget_subscription_token(&channel);
         subscriber.stop();
         if let Some(label) = self.counted {
             self.context.metrics.unsubscribed(label);

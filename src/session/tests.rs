@@ -1,7 +1,11 @@
 //! Transcripts of the session core in virtual time: send this, expect exactly that.
 
 mod capabilities;
+mod limits;
 mod model;
+mod order;
+mod revocation;
+mod server_side;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -21,6 +25,8 @@ use crate::config::{Config, Sources};
 use crate::engine::memory::MemoryBroker;
 use crate::engine::{Broker, ClientInfo, Epoch, Previous, Publication, PublishOptions, Receiver, Retention};
 use crate::hub::{Hub, Mailbox};
+use crate::limits::OperationLimits;
+use crate::revocation::Revocations;
 use crate::telemetry::Metrics;
 
 struct NoKeys;
@@ -119,9 +125,17 @@ impl Client {
                 .map(|namespace| namespace.name.clone())
                 .collect(),
         };
+        let now = Now {
+            instant: Instant::now(),
+            unix_ms: 1_700_000_000_000,
+        };
         let context = Arc::new(Context {
             settings,
             rules: ArcSwap::from_pointee(rules),
+            guards: Guards {
+                limits: OperationLimits::from_config(&client.rate_limit, now.instant),
+                revocations: Revocations::default(),
+            },
             metrics: Arc::new(Metrics::new("test")),
             delays: Arc::default(),
         });
@@ -133,10 +147,6 @@ impl Client {
             mailbox: Mailbox::default(),
             batched: AtomicUsize::default(),
         });
-        let now = Now {
-            instant: Instant::now(),
-            unix_ms: 1_700_000_000_000,
-        };
         let session = Session::new(context, handle.clone(), Opening::default(), 0.0, now);
         let hub = Arc::new(Hub::default());
         let broker = MemoryBroker::default();

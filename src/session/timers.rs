@@ -242,6 +242,7 @@ impl Session {
     }
 
     pub(super) fn unsubscribe_with_push(&mut self, channel: &Arc<str>, unsubscribe: &Unsubscribe) {
+        self.context.metrics.server_unsubscribe(unsubscribe.code);
         if let Some((channel, subscription)) = self.subscriptions.remove(channel) {
             self.leave(channel, subscription);
         }

@@ -38,6 +38,20 @@ async fn replies_stand_in_the_order_of_commands() {
 }
 
 #[tokio::test]
+async fn refusals_in_a_batch() {
+    let server = Server::new();
+    let body = concat!(
+        r#"{"commands":[{"block_user":{"user":"42"}},{"unblock_user":{"user":"42"}},{"revoke_token":{"uid":"a"}},"#,
+        r#"{"invalidate_user_tokens":{"user":"42"}},{"block_user":{}}]}"#
+    );
+    let replies = concat!(
+        r#"{"replies":[{"block_user":{}},{"unblock_user":{}},{"revoke_token":{}},{"invalidate_user_tokens":{}},"#,
+        r#"{"error":{"code":107,"message":"bad request"}}]}"#
+    );
+    assert_eq!(server.call("batch", body).await, replies);
+}
+
+#[tokio::test]
 async fn no_commands_no_replies() {
     let server = Server::new();
     for body in [

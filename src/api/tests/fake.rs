@@ -7,10 +7,11 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::super::message::{
-    ChannelInfo, ChannelsRequest, ChannelsResult, ClientInfo, DisconnectRequest, HistoryRemoveRequest,
-    HistoryRequest, HistoryResult, InfoResult, Metrics, NodeResult, PresenceRequest, PresenceResult,
-    PresenceStatsRequest, PresenceStatsResult, Publication, PublishRequest, PublishResult, RefreshRequest,
-    SubscribeRequest, UnsubscribeRequest,
+    BlockUserRequest, ChannelInfo, ChannelsRequest, ChannelsResult, ClientInfo, DisconnectRequest,
+    HistoryRemoveRequest, HistoryRequest, HistoryResult, InfoResult, InvalidateUserTokensRequest, Metrics,
+    NodeResult, PresenceRequest, PresenceResult, PresenceStatsRequest, PresenceStatsResult, Publication,
+    PublishRequest, PublishResult, RefreshRequest, RevokeTokenRequest, SubscribeRequest, UnblockUserRequest,
+    UnsubscribeRequest,
 };
 use super::super::{ApiError, Operations, PublishOrigin};
 
@@ -93,6 +94,26 @@ impl Operations for Fake {
     }
 
     async fn refresh(&self, request: RefreshRequest) -> Result<(), ApiError> {
+        self.take(&request);
+        Ok(())
+    }
+
+    async fn block_user(&self, request: BlockUserRequest) -> Result<(), ApiError> {
+        self.take(&request);
+        Ok(())
+    }
+
+    async fn unblock_user(&self, request: UnblockUserRequest) -> Result<(), ApiError> {
+        self.take(&request);
+        Ok(())
+    }
+
+    async fn revoke_token(&self, request: RevokeTokenRequest) -> Result<(), ApiError> {
+        self.take(&request);
+        Ok(())
+    }
+
+    async fn invalidate_user_tokens(&self, request: InvalidateUserTokensRequest) -> Result<(), ApiError> {
         self.take(&request);
         Ok(())
     }

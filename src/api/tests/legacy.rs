@@ -82,6 +82,25 @@ async fn methods_have_numbers() {
 }
 
 #[tokio::test]
+async fn refusals_have_numbers() {
+    let server = Server::new();
+    for (number, name) in [
+        (18, "block_user"),
+        (19, "unblock_user"),
+        (20, "revoke_token"),
+        (21, "invalidate_user_tokens"),
+    ] {
+        let params = r#"{"user":"42","uid":"a"}"#;
+        for method in [number.to_string(), format!("\"{name}\"")] {
+            server.observed.take();
+            let body = format!(r#"{{"method":{method},"params":{params}}}"#);
+            assert_eq!(server.legacy(&body).await, r#"{"result":{}}"#);
+            assert_eq!(server.observed.take(), [format!("http {name}")]);
+        }
+    }
+}
+
+#[tokio::test]
 async fn every_kind_of_mistake() {
     let server = Server::new();
     for (body, expected) in [

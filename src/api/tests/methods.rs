@@ -285,6 +285,42 @@ async fn the_cluster() {
 }
 
 #[tokio::test]
+async fn refusals() {
+    for (method, name) in [("block_user", "user"), ("revoke_token", "uid")] {
+        let rows = [
+            ("{}", BAD_REQUEST),
+            (r#"{"expire_at":1795368548}"#, BAD_REQUEST),
+            (&format!(r#"{{"{name}":""}}"#), BAD_REQUEST),
+            (&format!(r#"{{"{name}":"a","expire_at":-1}}"#), BAD_REQUEST),
+            (&format!(r#"{{"{name}":"a"}}"#), EMPTY),
+            (&format!(r#"{{"{name}":"a","expire_at":1795368548}}"#), EMPTY),
+        ];
+        let server = transcript(method, &rows).await;
+        assert_eq!(server.fake.requests.lock().len(), 2);
+        assert!(server.fake.last().contains("expire_at: 1795368548"));
+    }
+    let rows = [("{}", BAD_REQUEST), (r#"{"user":"42"}"#, EMPTY)];
+    transcript("unblock_user", &rows).await;
+    let server = transcript(
+        "invalidate_user_tokens",
+        &[
+            ("{}", BAD_REQUEST),
+            (r#"{"channel":"test"}"#, BAD_REQUEST),
+            (r#"{"user":"42","expire_at":-1}"#, BAD_REQUEST),
+            (r#"{"user":"42","issued_before":-1}"#, BAD_REQUEST),
+            (r#"{"user":"42"}"#, EMPTY),
+            (
+                r#"{"user":"42","issued_before":1635845022,"expire_at":1635845122,"channel":"nope:x"}"#,
+                EMPTY,
+            ),
+        ],
+    )
+    .await;
+    let expected = r#"expire_at: 1635845122, user: "42", issued_before: 1635845022, channel: "nope:x""#;
+    assert!(server.fake.last().contains(expected), "{}", server.fake.last());
+}
+
+#[tokio::test]
 async fn rpc() {
     transcript(
         "rpc",

@@ -174,7 +174,12 @@ fn rows(section: &'static Section, key: &str, shared: &BTreeMap<&'static str, &'
             }
             Kind::Object(section) => rows.extend(self::rows(section, &key, shared)),
             Kind::Objects(section) | Kind::Named(section) if shared.contains_key(section.name) => {
-                let kind = format!("array of {} with `name`", section.name);
+                let with_name = if matches!(field.kind, Kind::Named(_)) {
+                    " with `name`"
+                } else {
+                    ""
+                };
+                let kind = format!("array of {}{with_name}", section.name);
                 rows.push(Row {
                     kind,
                     ..row(field, key)

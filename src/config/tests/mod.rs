@@ -4,6 +4,7 @@ mod defaults;
 mod environment;
 mod file;
 mod layers;
+mod limits;
 mod support;
 mod validation;
 

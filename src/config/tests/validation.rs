@@ -19,6 +19,11 @@ fn channel_options() {
     const HISTORY: &str = r#""history_size": 1, "history_ttl": "1m""#;
     for (options, option, message) in [
         (
+            r#""allowed_delta_types": ["fossil", "x"]"#,
+            "allowed_delta_types",
+            "unknown allowed delta type: \"x\"",
+        ),
+        (
             r#""history_size": 1"#,
             "history_ttl",
             "both history size and history ttl required for history",

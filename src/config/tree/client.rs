@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::definition::section;
 use super::super::types::Switched;
 use super::proxies::Proxy;
+use super::rate_limit::RateLimit;
 use super::unidirectional::Disconnects;
 
 section! {
@@ -82,6 +83,8 @@ section! {
         recovery_max_publication_limit: Option<usize> = 300;
         /// A channel to which every user is subscribed by the server.
         subscribe_to_user_personal_channel: PersonalChannel;
+        /// Limits on how often clients may do what.
+        rate_limit: RateLimit;
     }
     without_effect {
         /// Delayed writes are always started by one timer for all connections, and no connection has a task for

@@ -9,6 +9,8 @@ mod http_server;
 mod others;
 mod process;
 mod proxies;
+mod rate_limit;
+mod revocation;
 mod transports;
 mod unidirectional;
 
@@ -17,6 +19,11 @@ pub use channel::{ChannelOptions, Channels, Namespace, Rpc, RpcNamespace, RpcOpt
 pub use client::{Client, PersonalChannel, TokenOptions};
 pub use http_server::{DevelopmentCertificate, Http3, HttpServer, TlsOptions};
 pub use process::{Log, Node, Shutdown};
+pub use rate_limit::{
+    Bucket, ChannelLimit, CommandLimit, CommandLimits, ErrorLimits, Limit, LimitOptions, MethodLimit,
+    NamespaceLimit, RateLimit, RpcLimit, UserCommandLimits,
+};
+pub use revocation::RevocationStore;
 pub use transports::{Emulation, HttpStream, Init, Sse, TestPage, WebSocket, WebTransport};
 
 use super::definition::section;
@@ -60,6 +67,12 @@ section! {
         node: Node;
         /// How the server stops.
         shutdown: Shutdown;
+        /// Users blocked by the server API (`block_user`).
+        user_block: RevocationStore;
+        /// Tokens revoked by the server API (`revoke_token`).
+        token_revoke: RevocationStore;
+        /// Tokens invalidated by the server API (`invalidate_user_tokens`).
+        user_tokens_invalidate: RevocationStore;
         /// A file to which the process ID is written once the configuration has been read, and which is removed
         /// on exit. Empty for none. A file that cannot be written ends the start.
         pid_file: String;

@@ -8,7 +8,7 @@ use super::*;
 use crate::engine::{Epoch, PresenceStore, Retention, Since};
 
 #[derive(Default)]
-struct Log(Mutex<Vec<(u64, Bytes)>>);
+struct Log(Mutex<Vec<(u64, Bytes)>>, Mutex<Vec<Option<Option<u64>>>>);
 
 impl Receiver for Log {
     fn handle_publication(
@@ -16,8 +16,13 @@ impl Receiver for Log {
         _: &str,
         publication: &Arc<Publication>,
         _: Option<&Epoch>,
-        _: Previous<'_>,
+        previous: Previous<'_>,
     ) {
+        self.1.lock().push(match previous {
+            Previous::Unwanted => None,
+            Previous::Unknown => Some(None),
+            Previous::Known(previous) => Some(Some(previous.offset)),
+        });
         self.0.lock().push((publication.offset, publication.data.clone()));
     }
     fn handle_join(&self, _: &str, _: &Arc<ClientInfo>) {}
@@ -56,6 +61,38 @@ fn publish(broker: &MemoryBroker, text: &str, options: PublishOptions) -> Publis
         .now_or_never()
         .expect("ready")
         .expect("published")
+}
+
+#[test]
+fn the_publication_before_comes_along_when_it_is_wanted() {
+    let (broker, log) = broker();
+    let delta = || PublishOptions {
+        delta: true,
+        ..keep()
+    };
+    publish(&broker, "1", delta());
+    publish(&broker, "2", delta());
+    publish(&broker, "3", keep());
+    publish(&broker, "4", delta());
+    let bare = PublishOptions {
+        retention: None,
+        ..delta()
+    };
+    publish(&broker, "without history", bare);
+    publish(&broker, "5", delta());
+    let removed = broker.remove_history("c").now_or_never();
+    removed.expect("ready").expect("removed");
+    publish(&broker, "6", delta());
+    let previous = [
+        Some(None),
+        Some(Some(1)),
+        None,
+        Some(Some(3)),
+        Some(None),
+        Some(Some(4)),
+        Some(None),
+    ];
+    assert_eq!(*log.1.lock(), previous);
 }
 
 fn read(broker: &MemoryBroker, limit: Option<usize>, since: Option<u64>, reverse: bool) -> Vec<u64> {

@@ -223,8 +223,8 @@ struct Subscribed {
     disturbed: bool,
     /// Whether the last read of the stream had all that was asked for.
     recoverable: bool,
-    /// The server ended the subscription while it was being made.
-    expelled_early: bool,
+    /// For each time that the server ended the subscription: the command by which it was being made just then.
+    expelled: VecDeque<Option<u64>>,
     /// Where the stream stood at that read.
     top_when_read: u64,
 }
@@ -465,10 +465,15 @@ impl World {
         let mut cx = TaskContext::from_waker(Waker::noop());
         while let Some(event) = self.peers[peer].handle.mailbox.poll(&mut cx) {
             if let Event::Unsubscribe { channel, .. } = &event
-                && self.peers[peer].session.is_subscribing(channel)
+                && self.peers[peer].session.is_connected()
             {
-                self.peers[peer].subscriptions[index_of(channel)].expelled_early = true;
-                self.tally.count("expelled while subscribing");
+                let during = self.peers[peer].subscribing(channel);
+                self.peers[peer].subscriptions[index_of(channel)]
+                    .expelled
+                    .push_back(during);
+                if during.is_some() {
+                    self.tally.count("expelled while subscribing");
+                }
             }
             self.act(peer, |peer, now| peer.session.handle_event(event, now));
         }
@@ -636,7 +641,7 @@ impl Peer {
         let mut asked = Vec::new();
         for (channel, subscribed) in self.subscriptions.iter_mut().enumerate() {
             subscribed.live = false;
-            subscribed.expelled_early = false;
+            subscribed.expelled.clear();
             if self.is_server_side {
                 asked.push((channel, subscribed.place.clone()));
                 subs.insert(
@@ -687,6 +692,18 @@ impl Peer {
         }
     }
 
+    /// The command by which the session is making a subscription.
+    fn subscribing(&self, channel: &str) -> Option<u64> {
+        let index = index_of(channel);
+        let asked = self
+            .asked
+            .iter()
+            .find(|(_, asked)| matches!(asked, Asked::Subscribe(of, _) if *of == index));
+        asked
+            .map(|(id, _)| *id)
+            .filter(|_| self.session.is_subscribing(channel))
+    }
+
     /// Where the subscription that is being made asked to go on.
     fn asked_for(&self, channel: usize) -> Option<&Place> {
         self.asked.values().find_map(|asked| match asked {
@@ -735,8 +752,9 @@ impl Peer {
                 );
             } else {
                 assert_eq!(unsubscribe["code"], 2000, "{frame}");
-                let was_early = std::mem::take(&mut subscribed.expelled_early);
-                assert!(subscribed.live || !was_early, "the end came before the beginning");
+                let during = subscribed.expelled.pop_front().expect("the server wanted it");
+                let is_early = during.is_some_and(|id| self.asked.contains_key(&id));
+                assert!(!is_early, "the end came before the beginning");
                 tally.count("expelled");
             }
             subscribed.live = false;
@@ -860,7 +878,7 @@ impl Peer {
         }
         for subscribed in &mut self.subscriptions {
             subscribed.live = false;
-            subscribed.expelled_early = false;
+            subscribed.expelled.clear();
         }
     }
 }

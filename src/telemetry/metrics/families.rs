@@ -135,6 +135,11 @@ impl Metrics {
                 "Subscribe commands that asked for recovery.",
                 self.recoveries(),
             ),
+            values(
+                "centrifugo_rate_limit_hits_over_limit",
+                "Commands, and errors caused by commands, above an operation rate limit.",
+                self.over_limits(),
+            ),
             histograms(
                 "centrifugo_client_ping_pong_duration_seconds",
                 "Time from a ping to its pong.",
@@ -152,6 +157,17 @@ impl Metrics {
                     ("has_recovered_publications", has_publications.text()),
                     ("recovered", recovered.text()),
                 ]);
+                series.push((labels, counter.value()));
+            }
+        }
+        series
+    }
+
+    fn over_limits(&self) -> Vec<(Labels, MetricValue)> {
+        let mut series = Vec::new();
+        for (layer, counters) in self.over_limit.iter() {
+            for (kind, counter) in counters.iter().filter(|(_, counter)| counter.get() > 0) {
+                let labels = labels([("command", kind.text()), ("layer", layer.text())]);
                 series.push((labels, counter.value()));
             }
         }

@@ -4,6 +4,7 @@ use tidegate_transports::TransportKind;
 
 use crate::api::{Method, Protocol};
 use crate::engine::Suppressed;
+use crate::limits::LimitLayer;
 
 /// A label with a closed set of values.
 pub(super) trait Label: Copy + 'static {
@@ -129,8 +130,9 @@ labelled! {
     TransportKind: Websocket Webtransport HttpStream Sse;
     Protocol: Http Grpc Consuming;
     Method: Publish Broadcast Batch Subscribe Unsubscribe Disconnect Refresh Presence PresenceStats History
-        HistoryRemove Channels Info Rpc;
+        HistoryRemove Channels Info Rpc BlockUser UnblockUser RevokeToken InvalidateUserTokens;
     Suppressed: Idempotency Version;
+    LimitLayer: ClientCommand UserCommand ClientError;
 }
 
 impl Label for bool {
@@ -249,6 +251,7 @@ mod tests {
         assert_is_label::<Protocol>();
         assert_is_label::<Method>();
         assert_is_label::<Suppressed>();
+        assert_is_label::<LimitLayer>();
         assert_is_label::<ClientLabel>();
         assert_is_label::<bool>();
     }

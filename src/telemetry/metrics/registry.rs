@@ -15,6 +15,7 @@ use super::table::{Counter, Gauge, Table};
 use super::{process, text};
 use crate::api::{ApiObserver, Fault, Method, Protocol};
 use crate::engine::Suppressed;
+use crate::limits::LimitLayer;
 use crate::node::Counts;
 
 /// The counters of a server. Methods named after what happened count it, without locks on the way of a message.
@@ -34,6 +35,7 @@ pub struct Metrics {
     pub(super) recover: Table<bool, Table<bool, Counter>>,
     pub(super) connection_limit: Counter,
     pub(super) suppressed: Table<Suppressed, Counter>,
+    pub(super) over_limit: Table<LimitLayer, Table<CommandKind, Counter>>,
     pub(super) reply_errors: Table<CommandKind, Codes>,
     pub(super) unsubscribes: Codes,
     pub(super) disconnects: Codes,
@@ -82,6 +84,7 @@ impl Metrics {
             recover: Table::default(),
             connection_limit: Counter::default(),
             suppressed: Table::default(),
+            over_limit: Table::default(),
             reply_errors: Table::new(|| Codes::from(100)),
             unsubscribes: Codes::from(2500),
             disconnects: Codes::from(3500),
@@ -169,6 +172,11 @@ impl Metrics {
     /// A publication was accepted but not delivered.
     pub fn publish_suppressed(&self, reason: Suppressed) {
         self.suppressed[reason].add(1);
+    }
+
+    /// A command, or the error it caused, was above a limit.
+    pub fn over_limit(&self, layer: LimitLayer, kind: CommandKind) {
+        self.over_limit[layer][kind].add(1);
     }
 
     /// A connection was refused for the total limit.

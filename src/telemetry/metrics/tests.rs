@@ -10,6 +10,7 @@ use super::labels::Label;
 use super::*;
 use crate::api::{ApiError, ApiObserver, Fault, Method, Protocol};
 use crate::engine::Suppressed;
+use crate::limits::LimitLayer;
 use crate::node::Counts;
 
 const COUNTS: Counts = Counts {
@@ -42,6 +43,7 @@ fn counted() -> Metrics {
     metrics.action(Action::HistoryRemove);
     metrics.publish_suppressed(Suppressed::Idempotency);
     metrics.connection_limit_reached();
+    metrics.over_limit(LimitLayer::UserCommand, CommandKind::Publish);
     metrics.http_request("/api/publish", "POST", 200);
     metrics.http_request("/api/publish", "POST", 200);
     metrics.http_request("other", "GET", 404);
@@ -151,6 +153,7 @@ fn the_page_has_the_series_that_dashboards_query() {
         node_num_nodes 1
         node_num_subscriptions 5
         node_num_users 3
+        rate_limit_hits_over_limit{command="publish",layer="user_command"} 1
         transport_messages_received{NS,frame_type="publish",transport="sse"} 1
         transport_messages_received_size{NS,frame_type="publish",transport="sse"} 40
         transport_messages_sent{NS,frame_type="push_publication",transport="websocket"} 3

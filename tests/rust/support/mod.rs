@@ -37,29 +37,27 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 pub struct TestServer {
     server: Server,
     address: SocketAddr,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl TestServer {
     /// Starts a server whose configuration is the common one with `changes` laid over it.
     pub async fn start(changes: Value) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let own = json!({ "health": { "enabled": true }, "shutdown": { "timeout": "10s" } });
-        let file = write_config(directory.path(), own, changes);
-        let sources = Sources {
-            file: Some(file),
-            // In a file 0 would stand for the default.
-            flags: vec![("http_server.port".to_owned(), "0".to_owned())],
-            ..Sources::default()
-        };
-        let loaded = config::load(&sources).unwrap_or_else(|error| panic!("configuration: {error}"));
+        let loaded = load_config(directory.path(), changes);
         let server = Server::start(&loaded, None).await.unwrap();
         let address = server.addresses()[0];
         Self {
             server,
             address,
-            _directory: directory,
+            directory,
         }
+    }
+
+    /// Has the server take over what a reload may change, from the common configuration with `changes` laid over it.
+    pub fn reload(&self, changes: Value) {
+        let loaded = load_config(self.directory.path(), changes);
+        self.server.reload(&loaded.config).unwrap();
     }
 
     /// A server that admits anybody to everything.
@@ -176,6 +174,18 @@ fn write_config(directory: &Path, own: Value, changes: Value) -> PathBuf {
     let file = directory.join("config.json");
     std::fs::write(&file, config.to_string()).unwrap();
     file
+}
+
+/// The configuration of a server in this process.
+fn load_config(directory: &Path, changes: Value) -> config::Loaded {
+    let own = json!({ "health": { "enabled": true }, "shutdown": { "timeout": "10s" } });
+    let sources = Sources {
+        file: Some(write_config(directory, own, changes)),
+        // In a file 0 would stand for the default.
+        flags: vec![("http_server.port".to_owned(), "0".to_owned())],
+        ..Sources::default()
+    };
+    config::load(&sources).unwrap_or_else(|error| panic!("configuration: {error}"))
 }
 
 /// A token signed with the secret of the servers.

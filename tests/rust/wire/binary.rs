@@ -5,7 +5,7 @@ use prost::Message;
 use serde_json::Value;
 use tidegate::protocol::message::{Command, ConnectRequest, Push, Reply};
 
-use crate::support::{Heard, Peer, TestServer, token};
+use crate::support::{Heard, Peer, TestServer, token, within};
 
 /// A connected client.
 pub struct Binary {
@@ -104,5 +104,59 @@ impl Binary {
             push: Some(expected),
             ..Default::default()
         })
+    }
+}
+
+/// One stream of a WebTransport session that asked for Protobuf.
+pub struct WebTransport {
+    session: web_transport_quinn::Session,
+    send: web_transport_quinn::SendStream,
+    recv: web_transport_quinn::RecvStream,
+    unread: Vec<u8>,
+}
+
+impl WebTransport {
+    pub async fn open(server: &TestServer) -> Self {
+        let session = crate::support::peer::webtransport_session(server, "?cf_protocol=protobuf").await;
+        let (send, recv) = within("a stream", session.open_bi()).await.unwrap();
+        Self {
+            session,
+            send,
+            recv,
+            unread: Vec::new(),
+        }
+    }
+
+    pub async fn write(&mut self, bytes: &[u8]) {
+        within("writing", self.send.write_all(bytes)).await.unwrap();
+    }
+
+    pub async fn reply(&mut self) -> Reply {
+        loop {
+            let mut rest = &self.unread[..];
+            if !rest.is_empty()
+                && let Ok(reply) = Reply::decode_length_delimited(&mut rest)
+            {
+                self.unread = rest.to_vec();
+                return reply;
+            }
+            let mut chunk = [0; 4096];
+            let count = within("a reply", self.recv.read(&mut chunk))
+                .await
+                .unwrap()
+                .expect("the stream goes on");
+            self.unread.extend_from_slice(&chunk[..count]);
+        }
+    }
+
+    /// How the server closes the session.
+    pub async fn closed(&self) -> Heard {
+        use web_transport_quinn::{SessionError, WebTransportError};
+        match within("the close", self.session.closed()).await {
+            SessionError::WebTransportError(WebTransportError::Closed(code, reason)) => {
+                Heard::Close(code, reason)
+            }
+            other => panic!("{other}"),
+        }
     }
 }

@@ -487,3 +487,114 @@ async fn auto_cache_recovery() {
         .await;
     server.stop().await;
 }
+
+/// What a reload takes over at once (1, configuration.md 2.7): options, patterns and keys.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload() {
+    let server = TestServer::start(json!({ "channel": { "namespaces": [
+        { "name": "before", "allow_subscribe_for_client": true }
+    ] } }))
+    .await;
+    let mut peer = server.user("42").await;
+    subscribe(&mut peer, "before:a", OK).await;
+    for (channel, outcome) in [("a", DENIED), ("/users/a", DENIED), ("after:a", UNKNOWN)] {
+        subscribe(&mut peer, channel, outcome).await;
+    }
+    server.reload(json!({
+        "client": { "token": { "hmac_secret_key": "new", "hmac_previous_secret_key": crate::support::SECRET } },
+        "channel": {
+            "patterns": true,
+            "namespaces": [
+                { "name": "after", "allow_subscribe_for_client": true },
+                { "name": "users", "pattern": "/users/:name", "allow_subscribe_for_client": true }
+            ]
+        }
+    }));
+    for (channel, outcome) in [
+        ("before:b", UNKNOWN),
+        ("/users/a", OK),
+        ("/a", UNKNOWN),
+        ("after:a", OK),
+    ] {
+        subscribe(&mut peer, channel, outcome).await;
+    }
+    // Who is subscribed stays so.
+    check(
+        &mut peer,
+        r#""unsubscribe":{"channel":"before:a"}"#,
+        r#""unsubscribe":{}"#,
+    )
+    .await;
+    for secret in ["new", crate::support::SECRET] {
+        let mut peer = server.websocket().await;
+        let token = crate::support::token_signed_with(secret, &json!({ "sub": "42" }));
+        let connected = r#""connect":{"client":"<client>","version":"<version>","ping":25,"pong":true}"#;
+        check(
+            &mut peer,
+            &format!(r#""connect":{{"token":"{token}"}}"#),
+            connected,
+        )
+        .await;
+    }
+    server.stop().await;
+}
+
+/// A server-side subscription that expires takes its connection along (4.7).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_side_subscription_expires() {
+    let server = TestServer::start(json!({
+        "client": { "expired_sub_close_delay": "0.2s", "presence_update_interval": "0.4s" }
+    }))
+    .await;
+    let mut peer = server.user("42").await;
+    let request = json!({ "user": "42", "channel": "a", "expire_at": in_seconds(2) });
+    assert_eq!(server.api("subscribe", request).await, r#"{"result":{}}"#);
+    // When it ends is not the client's business.
+    peer.expect(r#"{"push":{"channel":"a","subscribe":{}}}"#).await;
+    peer.expect_close(3006, "subscription expired").await;
+    server.stop().await;
+}
+
+/// What the server API says to clients that it does not concern (6).
+#[tokio::test(flavor = "multi_thread")]
+async fn unsubscribing_by_the_server_api() {
+    let server = TestServer::start(
+        json!({ "channel": { "without_namespace": { "allow_subscribe_for_client": true } } }),
+    )
+    .await;
+    let mut peer = server.user("42").await;
+    // An empty channel means nothing; one that the client never heard of is told all the same.
+    let answer = server
+        .api("unsubscribe", json!({ "user": "42", "channel": "" }))
+        .await;
+    assert!(!answer.contains("internal"), "{answer}");
+    server
+        .api("unsubscribe", json!({ "user": "42", "channel": "never" }))
+        .await;
+    peer.expect(r#"{"push":{"channel":"never","unsubscribe":{"code":2000,"reason":"server unsubscribe"}}}"#)
+        .await;
+    // A second subscribe replaces the first and is told again.
+    subscribe(&mut peer, "a", OK).await;
+    for n in 1..=2 {
+        server
+            .api("subscribe", json!({ "user": "42", "channel": "a", "data": n }))
+            .await;
+        peer.expect(&format!(
+            r#"{{"push":{{"channel":"a","subscribe":{{"data":{n}}}}}}}"#
+        ))
+        .await;
+    }
+    server.publish("a", json!("once")).await;
+    server.publish("a", json!("and once more")).await;
+    peer.expect(r#"{"push":{"channel":"a","pub":{"data":"once"}}}"#)
+        .await;
+    peer.expect(r#"{"push":{"channel":"a","pub":{"data":"and once more"}}}"#)
+        .await;
+    subscribe(
+        &mut peer,
+        "a",
+        r#""error":{"code":105,"message":"already subscribed"}"#,
+    )
+    .await;
+    server.stop().await;
+}

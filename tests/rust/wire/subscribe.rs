@@ -42,7 +42,7 @@ async fn refusals() {
         (r#"{"channel":"limited:a#4,2"}"#, 103, "permission denied"),
         (r#"{"channel":"a","type":1}"#, 103, "permission denied"),
         (r#"{"channel":"a","type":4}"#, 108, "not available"),
-        (r#"{"channel":"a","type":9}"#, 107, "bad request"),
+        (r#"{"channel":"a","type":9}"#, 103, "permission denied"),
         (r#"{"channel":"$a","token":"nonsense"}"#, 103, "permission denied"),
         (
             r#"{"channel":"a","tf":{"cmp":"ex","key":"k"}}"#,
