@@ -2,6 +2,7 @@
 
 import { Env, jsonCodec, protobufCodec } from './env.mjs';
 import { bursts } from './steps/bursts.mjs';
+import { compaction } from './steps/compaction.mjs';
 import { connection } from './steps/connection.mjs';
 import { delta } from './steps/delta.mjs';
 import { filters } from './steps/filters.mjs';
@@ -29,6 +30,7 @@ const steps = {
   ...tokens,
   ...payloads,
   ...bursts,
+  ...compaction,
 };
 
 export const stepNames = Object.keys(steps);
