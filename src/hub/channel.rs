@@ -12,15 +12,13 @@ use std::sync::Arc;
 
 use super::Subscriber;
 use super::numbers::Numbers;
-use super::sync::{AtomicBool, AtomicU32, AtomicUsize, Mutex, Ordering};
+use super::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
 use super::tailored::Latest;
 
 /// A channel with local subscribers.
 pub(super) struct Channel {
     pub(super) name: Arc<str>,
     members: Mutex<Members>,
-    /// The number for pushes without a name, once a subscriber wants them; 0 before that. Written under the lock.
-    number: AtomicU32,
     /// Written under the lock; read without it where an old answer does no harm.
     count: AtomicUsize,
     closed: AtomicBool,
@@ -30,10 +28,16 @@ struct Members {
     subscribers: Vec<Arc<Subscriber>>,
     /// What was broadcast last, kept from when the first subscriber joins that wants deltas without history.
     latest: Option<Latest>,
+    /// What stands for the channel in pushes without its name, once a subscriber wants them.
+    number: Option<u32>,
 }
 
 impl Members {
-    fn push(&mut self, subscriber: Arc<Subscriber>) {
+    fn push(&mut self, subscriber: Arc<Subscriber>, numbers: &Numbers) {
+        if subscriber.compacts() {
+            self.number = self.number.or_else(|| numbers.take());
+            subscriber.set_number(self.number);
+        }
         if subscriber.keeps_latest() && self.latest.is_none() {
             self.latest = Some(Latest::default());
         }
@@ -48,25 +52,23 @@ pub(super) enum Left {
     Nobody,
     /// Others remain.
     One,
-    /// It was the last one: the channel is closed.
-    Last,
+    /// It was the last one: the channel is closed. Its number, if it had one, is free.
+    Last(Option<u32>),
 }
 
 impl Channel {
     /// A channel with its first subscriber.
     pub(super) fn new(name: Arc<str>, first: Arc<Subscriber>, numbers: &Numbers) -> Self {
         first.set_slot(0);
-        let number = if first.compacts() { numbers.take() } else { None };
-        first.set_number(number.unwrap_or(0));
         let mut members = Members {
             subscribers: Vec::with_capacity(1),
             latest: None,
+            number: None,
         };
-        members.push(first);
+        members.push(first, numbers);
         Self {
             name,
             members: Mutex::new(members),
-            number: AtomicU32::new(number.unwrap_or(0)),
             count: AtomicUsize::new(1),
             closed: AtomicBool::new(false),
         }
@@ -78,14 +80,8 @@ impl Channel {
         if self.is_closed() {
             return false;
         }
-        if subscriber.compacts() {
-            if self.number() == 0 {
-                self.number.store(numbers.take().unwrap_or(0), Ordering::Relaxed);
-            }
-            subscriber.set_number(self.number());
-        }
         subscriber.set_slot(members.subscribers.len());
-        members.push(subscriber.clone());
+        members.push(subscriber.clone(), numbers);
         self.count.store(members.subscribers.len(), Ordering::Relaxed);
         true
     }
@@ -115,19 +111,16 @@ impl Channel {
             return Left::One;
         }
         self.closed.store(true, Ordering::Release);
-        Left::Last
+        Left::Last(members.number.take())
     }
 
     /// Shows all subscribers to `deliver`, and what the channel keeps of the broadcast before if it keeps that.
     /// They see broadcasts in one order.
     pub(super) fn broadcast(&self, deliver: impl FnOnce(&[Arc<Subscriber>], Option<&mut Latest>)) {
-        let Members { subscribers, latest } = &mut *self.members.lock();
+        let Members {
+            subscribers, latest, ..
+        } = &mut *self.members.lock();
         deliver(subscribers, latest.as_mut());
-    }
-
-    /// The number that stands for it in pushes; 0 if it has none.
-    pub(super) fn number(&self) -> u32 {
-        self.number.load(Ordering::Relaxed)
     }
 
     /// Subscribers, as far as known without waiting for a broadcast.

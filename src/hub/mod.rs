@@ -84,11 +84,11 @@ impl Hub {
         let Some(open) = self.channel(channel) else {
             return false;
         };
-        if open.leave(subscriber) != Left::Last {
+        let Left::Last(number) = open.leave(subscriber) else {
             return false;
-        }
-        if open.number() != 0 {
-            self.numbers.give_back(open.number());
+        };
+        if let Some(number) = number {
+            self.numbers.give_back(number);
         }
         let mut shard = self.shard(channel).write();
         // Whoever joined since has put another channel in its place.

@@ -17,7 +17,7 @@ use tidegate_transports::{Delays, Due, Frame, Pushed};
 
 use super::batch::{Batch, Kind};
 use super::encoded::{EncodedPublication, EncodedPush};
-use super::sync::{AtomicU32, AtomicUsize, Mutex, Ordering};
+use super::sync::{AtomicUsize, Mutex, Ordering};
 use super::tailored::{Form, Tailored, Tailoring};
 use super::{Delivery, Event, Handle};
 use crate::channels::Batching;
@@ -60,8 +60,6 @@ pub struct Subscriber {
     push_join_leave: bool,
     /// Wants its channel's number in place of the name.
     compacts: bool,
-    /// That number, once it has joined; 0 if there is none.
-    number: AtomicU32,
     keeps_latest: bool,
     slot: AtomicUsize,
     state: Mutex<State>,
@@ -71,6 +69,8 @@ pub struct Subscriber {
 struct State {
     phase: Phase,
     position: Option<Position>,
+    /// The number of the channel, once it has joined and if pushes carry it; else 0.
+    number: u32,
     /// When the position was last known to be right, Unix milliseconds.
     checked_ms: i64,
     /// Filters and deltas, for those that have them.
@@ -110,6 +110,7 @@ impl Subscriber {
         let state = State {
             phase: Phase::Held(Vec::new()),
             position: None,
+            number: 0,
             checked_ms: 0,
             tailored: None,
             batch: None,
@@ -119,7 +120,6 @@ impl Subscriber {
             tracking,
             push_join_leave,
             compacts: false,
-            number: AtomicU32::new(0),
             keeps_latest: false,
             slot: AtomicUsize::new(0),
             state: Mutex::new(state),
@@ -133,12 +133,20 @@ impl Subscriber {
         self
     }
 
-    /// The same, with pushes that collect before they are queued.
+    /// The same, with pushes that collect before they are queued. Deltas need every publication: with them, the
+    /// latest one does not stand for all.
     #[must_use]
     pub fn batched(self, options: Batching, delays: &Arc<Delays>) -> Arc<Self> {
         Arc::new_cyclic(|me| {
-            let batch = Batch::new(options, delays.clone(), me.clone());
-            self.state.lock().batch = Some(Box::new(batch));
+            let mut state = self.state.lock();
+            let has_delta = state
+                .tailored
+                .as_ref()
+                .is_some_and(|tailored| tailored.has_delta());
+            let latest = options.latest && !has_delta;
+            let batch = Batch::new(Batching { latest, ..options }, delays.clone(), me.clone());
+            state.batch = Some(Box::new(batch));
+            drop(state);
             self
         })
     }
@@ -298,16 +306,16 @@ impl Subscriber {
     /// The number by which pushes name the channel; 0 if they carry its name. Known once it has joined.
     #[must_use]
     pub fn number(&self) -> u32 {
-        self.number.load(Ordering::Relaxed)
+        self.state.lock().number
     }
 
     pub(super) fn compacts(&self) -> bool {
         self.compacts
     }
 
-    /// Written under the channel's lock, before there is a push.
-    pub(super) fn set_number(&self, number: u32) {
-        self.number.store(number, Ordering::Relaxed);
+    /// Called before there is a push.
+    pub(super) fn set_number(&self, number: Option<u32>) {
+        self.state.lock().number = number.unwrap_or(0);
     }
 
     /// Whether its channel is to keep what it broadcast last.
@@ -351,7 +359,7 @@ impl Subscriber {
         if matches!(state.phase, Phase::Lost) {
             return;
         }
-        let frame = match encoded.get(self.handle.encoding, self.number()) {
+        let frame = match encoded.get(self.handle.encoding, state.number) {
             Ok(frame) => frame.clone(),
             Err(error) => return self.refuse(&error),
         };
@@ -396,14 +404,15 @@ impl Subscriber {
             position.offset = publication.offset;
             state.checked_ms = now_ms;
         }
-        let form = match &mut state.tailored {
+        let State { tailored, number, .. } = &mut *state;
+        let form = match tailored {
             None => Form::Plain,
             Some(tailored) if tailored.wants(publication) => {
                 tailored.send(publication, epoch, encoded.base.as_ref())
             }
             Some(_) => return,
         };
-        match encoded.get(self.handle.encoding, form, self.number()) {
+        match encoded.get(self.handle.encoding, form, *number) {
             Ok(frame) => self.send(state, Kind::Publication, frame.clone(), delivery),
             Err(error) => self.refuse(&error),
         }

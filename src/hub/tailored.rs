@@ -102,6 +102,10 @@ pub(super) fn base(
 }
 
 impl Tailored {
+    pub(super) fn has_delta(&self) -> bool {
+        self.sent.is_some()
+    }
+
     /// Whether the filters let a publication pass.
     pub(super) fn wants(&self, publication: &Publication) -> bool {
         let passes = |filter: Option<&Filter>| filter.is_none_or(|filter| filter.matches(&publication.tags));

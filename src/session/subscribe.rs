@@ -15,8 +15,7 @@ use super::subscription::Subscription;
 use super::{Now, Session, remaining};
 use crate::auth::{SubscribeToken, TokenError, Verification};
 use crate::channels::{
-    Batching, Namespace, RecoveryMode, Route, Source, SubscribeQuery, SubscriptionExtras, SubscriptionGrant,
-    Wishes,
+    Namespace, RecoveryMode, Route, Source, SubscribeQuery, SubscriptionExtras, SubscriptionGrant, Wishes,
 };
 use crate::engine::{ClientInfo, History, HistoryQuery, Position, Since};
 use crate::hub::{Subscriber, Tailoring, Tracking};
@@ -461,11 +460,7 @@ impl Session {
         }
         let subscriber = match namespace.batching {
             None => Arc::new(subscriber),
-            Some(batching) => {
-                // A patch is from the publication before: none may be left out.
-                let latest = batching.latest && !has_delta;
-                subscriber.batched(Batching { latest, ..batching }, &self.context.delays)
-            }
+            Some(batching) => subscriber.batched(batching, &self.context.delays),
         };
         Attaching {
             channel,

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use channel::{Channel, Left};
 use encoded::EncodedPublication;
+use numbers::Numbers;
 use subscriber::{Subscriber, Tracking};
 use sync::Mutex;
 use tidegate::hub::{Delivery, Event, Handle};

@@ -1,8 +1,13 @@
 //! Capabilities of connections and subscriptions (channels-and-auth.md 3.9, 7.1).
 
+use prost::Message;
 use serde_json::{Value, json};
+use tidegate::protocol::message::{
+    Command, ConnectRequest, Error, Push, RefreshRequest, RefreshResult, Reply, SubscribeRequest,
+    SubscribeResult, Unsubscribe,
+};
 
-use crate::support::{Peer, TestServer, token};
+use crate::support::{Heard, Peer, TestServer, token};
 
 /// A server that allows clients nothing, in channels that have everything.
 async fn server() -> TestServer {
@@ -265,5 +270,101 @@ async fn capabilities_of_the_wrong_type_spoil_the_token() {
         &format!(r#"{{"id":2,{DENIED}}}"#),
     )
     .await;
+    server.stop().await;
+}
+
+/// The same in Protobuf: a grant, a refusal, and what a refresh ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_replaces_capabilities_in_protobuf() {
+    let server = server().await;
+    let claims = |channel: &str| {
+        let caps = json!([{ "channels": [channel], "match": "wildcard", "allow": ["sub"] }]);
+        token(&json!({ "sub": "42", "caps": caps }))
+    };
+    let subscribe = |id, channel: &str| Command {
+        id,
+        subscribe: Some(SubscribeRequest {
+            channel: channel.to_owned(),
+            ..SubscribeRequest::default()
+        }),
+        ..Command::default()
+    };
+    let path = "/connection/websocket?format=protobuf";
+    let mut peer = Peer::websocket(server.dial().await, path, &[]).await;
+    let connect = ConnectRequest {
+        token: claims("a*"),
+        ..ConnectRequest::default()
+    };
+    let refresh = RefreshRequest { token: claims("b*") };
+    let commands = [
+        Command {
+            id: 1,
+            connect: Some(connect),
+            ..Command::default()
+        },
+        subscribe(2, "a1"),
+        subscribe(3, "b1"),
+        Command {
+            id: 4,
+            refresh: Some(refresh),
+            ..Command::default()
+        },
+        subscribe(5, "b1"),
+    ];
+    let frame: Vec<u8> = commands
+        .iter()
+        .flat_map(Message::encode_length_delimited_to_vec)
+        .collect();
+    peer.send_bytes(frame);
+    let mut replies = Vec::new();
+    while replies.len() < 6 {
+        let Heard::Frame(frame) = peer.hear("Protobuf").await else {
+            panic!("closed after {replies:?}");
+        };
+        let mut frame = bytes::Bytes::from(frame);
+        while !frame.is_empty() {
+            replies.push(Reply::decode_length_delimited(&mut frame).unwrap());
+        }
+    }
+    let of = |body: Reply, id| Reply { id, ..body };
+    let granted = || Reply {
+        subscribe: Some(SubscribeResult::default()),
+        ..Reply::default()
+    };
+    let denied = Reply {
+        error: Some(Error {
+            code: 103,
+            message: "permission denied".to_owned(),
+            temporary: false,
+        }),
+        ..Reply::default()
+    };
+    let refreshed = Reply {
+        refresh: Some(RefreshResult::default()),
+        ..Reply::default()
+    };
+    let ended = Push {
+        channel: "a1".to_owned(),
+        unsubscribe: Some(Unsubscribe {
+            code: 2000,
+            reason: "server unsubscribe".to_owned(),
+        }),
+        ..Push::default()
+    };
+    let push = Reply {
+        push: Some(ended),
+        ..Reply::default()
+    };
+    assert!(replies.remove(0).connect.is_some());
+    assert_eq!(
+        replies,
+        [
+            of(granted(), 2),
+            of(denied, 3),
+            of(refreshed, 4),
+            push,
+            of(granted(), 5)
+        ]
+    );
     server.stop().await;
 }

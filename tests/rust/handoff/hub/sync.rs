@@ -1,6 +1,6 @@
 //! In place of `src/hub/sync.rs`.
 
-pub(super) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+pub(super) use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// loom's lock with the interface of the real one, which knows no poison.
 #[derive(Debug)]

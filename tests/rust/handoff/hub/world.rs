@@ -9,8 +9,7 @@ use bytes::Bytes;
 use tidegate::hub::{Handle, Mailbox};
 use tidegate_transports::{Drained, Encoding, Frame, Outbox, Pushed, TransportKind};
 
-use super::numbers::Numbers;
-use super::{Channel, Left, Mutex, Subscriber, Tracking, broadcast};
+use super::{Channel, Left, Mutex, Numbers, Subscriber, Tracking, broadcast};
 use crate::engine::{HistoryQuery, Publication, Retention, Since};
 use crate::stream::Stream;
 
