@@ -105,7 +105,7 @@ impl Server {
         let stop = CancellationToken::new();
         let mut background = JoinSet::new();
         background.spawn(sweep(broker, presence, node.context().clone()));
-        background.spawn(delays.run());
+        background.spawn(node.context().delays.clone().run());
         let listeners = Listeners::open(config, sockets, workers, &node, &acceptor, &stop, &mut background)?;
         log_warnings(loaded);
         Ok(Self {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::call::{Answer, Call};
 use super::command::{Continuation, Pending, Refusal, Ticket};
+use super::compaction;
 use super::subscribe::{Asked, Attaching, attached};
 use super::subscription::Subscription;
 use super::{Now, Phase, Rules, Session, ttl};
@@ -324,6 +325,7 @@ impl Session {
             .metrics
             .connection_opened(self.handle.transport, label);
         self.counted = Some(label);
+        self.reads_numbers = compaction::is_understood(self.handle.encoding, &request.name);
         let mut subs = BTreeMap::new();
         let mut channels: Vec<Arc<str>> = Vec::new();
         let mut attaching = attaching.into_iter();

@@ -19,6 +19,7 @@
 mod call;
 mod capabilities;
 mod command;
+mod compaction;
 mod connect;
 mod events;
 mod limits;
@@ -112,6 +113,8 @@ pub struct Session {
     disconnect: Option<Disconnect>,
     /// Under which labels the connection is counted, once it is connected.
     counted: Option<ClientLabel>,
+    /// The client can be sent numbers in place of the names of channels.
+    reads_numbers: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +157,7 @@ impl Session {
             timers,
             disconnect: None,
             counted: None,
+            reads_numbers: false,
         }
     }
 

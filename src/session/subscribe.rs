@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::call::{Answer, Attach, Call, Detach};
 use super::command::{Continuation, Pending, Refusal, Ticket};
+use super::compaction;
 use super::recovery;
 use super::subscription::Subscription;
 use super::{Now, Session, remaining};
@@ -24,8 +25,6 @@ use crate::tags::Filter;
 
 /// The only delta type that clients may name.
 const FOSSIL: &str = "fossil";
-/// `SubscribeRequest.flag`: pushes may carry a number in place of the channel's name.
-const COMPACTION: i64 = 1;
 /// `SubscribeRequest.flag`: answer error 112 instead of an unrecovered subscription.
 const REJECT_UNRECOVERED: i64 = 2;
 
@@ -68,7 +67,7 @@ impl Asked {
             since,
             delta: !request.delta.is_empty(),
             filter,
-            compaction: request.flag & COMPACTION != 0,
+            compaction: request.flag & compaction::OFFER != 0,
         }
     }
 }
@@ -455,7 +454,8 @@ impl Session {
         let mut subscriber =
             Subscriber::new(self.handle.clone(), tracking, grant.push_join_leave).tailored(tailoring);
         // SDKs know subscriptions of the server by name only.
-        if asked.compaction && namespace.allow_channel_compaction && !grant.source.is_server_side() {
+        let compacts = asked.compaction && self.reads_numbers && !grant.source.is_server_side();
+        if compacts && namespace.allow_channel_compaction {
             subscriber = subscriber.compacted();
         }
         let subscriber = match namespace.batching {

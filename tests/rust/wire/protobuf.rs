@@ -76,23 +76,29 @@ async fn the_url_asks_for_it() {
 /// Numbers in place of names, and pushes that collect, are the same in Protobuf.
 #[tokio::test(flavor = "multi_thread")]
 async fn compaction_and_batches() {
+    // An SDK that is known to read numbers, and one that is known not to.
     let server = TestServer::start(json!({
         "client": { "insecure": true },
         "channel": { "without_namespace": { "allow_channel_compaction": true, "batch_max_size": 2 } }
     }))
     .await;
-    let mut peer = connected(&server, "/connection/websocket?format=protobuf", &[]).await;
-    let mut command = subscribe(2, "a");
-    command.subscribe.as_mut().unwrap().flag = 1;
-    peer.send_bytes(encode(&[command]));
-    let reply = replies(&mut peer, 1).await.remove(0);
-    assert_eq!(reply.subscribe.unwrap().id, 1);
-    server.publish("a", json!(1)).await;
-    server.publish("a", json!(2)).await;
-    for (reply, data) in replies(&mut peer, 2).await.into_iter().zip([&b"1"[..], b"2"]) {
-        let push = reply.push.unwrap();
-        assert_eq!((push.id, push.channel.as_str()), (1, ""));
-        assert_eq!(&push.r#pub.unwrap().data[..], data);
+    for (name, id, channel) in [("python", 1, ""), ("js", 0, "a")] {
+        let mut peer = server.websocket_at("/connection/websocket?format=protobuf").await;
+        let mut hello = connect();
+        hello.connect.as_mut().unwrap().name = name.into();
+        let mut command = subscribe(2, "a");
+        command.subscribe.as_mut().unwrap().flag = 1;
+        peer.send_bytes(encode(&[hello, command]));
+        let reply = replies(&mut peer, 2).await.remove(1);
+        assert_eq!(reply.subscribe.unwrap().id, id);
+        server.publish("a", json!(1)).await;
+        server.publish("a", json!(2)).await;
+        for (reply, data) in replies(&mut peer, 2).await.into_iter().zip([&b"1"[..], b"2"]) {
+            let push = reply.push.unwrap();
+            assert_eq!((push.id, push.channel.as_str()), (id, channel));
+            assert_eq!(&push.r#pub.unwrap().data[..], data);
+        }
+        peer.close(1000);
     }
     server.stop().await;
 }
