@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use tidegate::api::message::{
-    ChannelInfo, ChannelsRequest, ChannelsResult, ClientInfo, DisconnectRequest, HistoryRemoveRequest,
-    HistoryRequest, HistoryResult, InfoResult, PresenceRequest, PresenceResult, PresenceStatsRequest,
-    PresenceStatsResult, PublishRequest, PublishResult, RefreshRequest, SubscribeRequest, UnsubscribeRequest,
+    BlockUserRequest, ChannelInfo, ChannelsRequest, ChannelsResult, ClientInfo, DisconnectRequest,
+    HistoryRemoveRequest, HistoryRequest, HistoryResult, InfoResult, InvalidateUserTokensRequest,
+    PresenceRequest, PresenceResult, PresenceStatsRequest, PresenceStatsResult, PublishRequest,
+    PublishResult, RefreshRequest, RevokeTokenRequest, SubscribeRequest, UnblockUserRequest,
+    UnsubscribeRequest,
 };
 use tidegate::api::{Api, ApiError, ApiObserver, Fault, Method, Operations, Protocol, PublishOrigin};
 use tidegate::protocol::json::JsonWriter;
@@ -131,6 +133,22 @@ impl Operations for Echo {
 
     async fn info(&self) -> Result<InfoResult, ApiError> {
         Ok(InfoResult::default())
+    }
+
+    async fn block_user(&self, _: BlockUserRequest) -> Result<(), ApiError> {
+        Ok(())
+    }
+
+    async fn unblock_user(&self, _: UnblockUserRequest) -> Result<(), ApiError> {
+        Ok(())
+    }
+
+    async fn revoke_token(&self, _: RevokeTokenRequest) -> Result<(), ApiError> {
+        Ok(())
+    }
+
+    async fn invalidate_user_tokens(&self, _: InvalidateUserTokensRequest) -> Result<(), ApiError> {
+        Ok(())
     }
 
     fn is_stopping(&self) -> bool {
