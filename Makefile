@@ -54,6 +54,7 @@ lint: $(DIST)
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	cd web-client && npm run check
+	test -z "$$(gofmt -l tests/go)"
 	cd tests/go && $(GO) vet ./...
 
 ## Debian packages that tests need and the machine does not have.

@@ -143,8 +143,8 @@ table! {
     NO_PONG = 3012, "no pong";
     /// Kept for transports without error replies, in the place of error 111.
     TOO_MANY_REQUESTS = 3013, "too many requests";
-    /// What the connection was opened with holds no longer, such as a revoked token: SDKs forget token and positions
-    /// before they reconnect.
+    /// The token that the connection was opened with has been revoked: SDKs forget it, and their positions, before
+    /// they reconnect.
     STATE_INVALIDATED = 3014, "state invalidated";
     /// The connection token is not valid.
     INVALID_TOKEN = 3500, "invalid token";
@@ -209,14 +209,14 @@ pub struct Unsubscribe {
 
 table! {
     Unsubscribe by Unsubscribe::new;
-    /// By the server API.
+    /// By the server API, or because the capabilities of a refreshed connection do not cover the channel any more.
     SERVER = 2000, "server unsubscribe";
     /// The position was lost; the subscription that follows recovers.
     INSUFFICIENT_STATE = 2500, "insufficient state";
     /// The subscription's token expired and was not refreshed within `client.expired_sub_close_delay`.
     EXPIRED = 2501, "subscription expired";
-    /// What the subscription was made with holds no longer: SDKs forget token and position before they subscribe
-    /// again.
+    /// The token that the subscription was made with has been revoked: SDKs forget it, and their position, before they
+    /// subscribe again.
     STATE_INVALIDATED = 2502, "state invalidated";
 }
 
