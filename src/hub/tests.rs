@@ -1,6 +1,7 @@
 mod batch;
 mod compaction;
 
+mod positions;
 mod tailored;
 
 use std::sync::Arc;

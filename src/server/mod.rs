@@ -20,7 +20,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Response;
-use tidegate_transports::Delays;
 use tidegate_transports::http::Body;
 use tidegate_transports::workers::Workers;
 use tokio::task::JoinSet;
@@ -30,14 +29,12 @@ use uuid::Uuid;
 use crate::auth::{HttpKeySource, KeySource, OriginRules};
 use crate::config::{Config, Loaded};
 use crate::engine::memory::{MemoryBroker, MemoryPresence, SWEEP_INTERVAL};
-use crate::limits::OperationLimits;
 use crate::node::{Admission, ConnectionLimits, Node, NodeAcceptor, Parts};
-use crate::revocation::Revocations;
-use crate::session::{Context, Guards};
+use crate::session::Context;
 use crate::telemetry::{Metrics, TEXT_FORMAT};
-use arc_swap::ArcSwap;
 pub use error::StartError;
 use listeners::Listeners;
+pub use rules::session_context;
 pub use run::{Failed, run};
 
 /// Entries of the presence store vanish when a connection did not renew them for that long.
@@ -70,8 +67,9 @@ impl Server {
     pub async fn start(loaded: &Loaded, trim: Option<fn()>) -> Result<Self, StartError> {
         let config = &loaded.config;
         let key_source: Arc<dyn KeySource> = Arc::new(HttpKeySource::new().map_err(StartError::KeySource)?);
-        let rules = rules::build(config, &key_source)?;
-        rules::log_verifiers(&rules);
+        let id = Uuid::new_v4().to_string();
+        let context = Arc::new(session_context(config, id.clone(), &key_source)?);
+        rules::log_verifiers(&context.rules.load());
         let origins = OriginRules::new(&config.client.allowed_origins).map_err(StartError::Origins)?;
         if origins.allows_any() {
             tracing::warn!(
@@ -80,20 +78,6 @@ impl Server {
         }
         let workers = Workers::start(trim).map_err(StartError::Workers)?;
         let sockets = listeners::Sockets::bind(config, workers.handles().len())?;
-        let id = Uuid::new_v4().to_string();
-        let settings = rules::settings(config, id.clone());
-        let metrics = Arc::new(Metrics::new(VERSION));
-        let delays = Arc::<Delays>::default();
-        let context = Arc::new(Context {
-            settings,
-            rules: ArcSwap::from_pointee(rules),
-            guards: Guards {
-                limits: OperationLimits::from_config(&config.client.rate_limit, std::time::Instant::now()),
-                revocations: Revocations::default(),
-            },
-            metrics,
-            delays: delays.clone(),
-        });
         let broker = Arc::new(MemoryBroker::default());
         let presence = Arc::new(MemoryPresence::new(PRESENCE_TTL));
         let node = Node::new(Parts {
@@ -120,7 +104,7 @@ impl Server {
         let stop = CancellationToken::new();
         let mut background = JoinSet::new();
         background.spawn(sweep(broker, presence, node.context().clone()));
-        background.spawn(delays.run());
+        background.spawn(node.context().delays.clone().run());
         let listeners = Listeners::open(config, sockets, workers, &node, &acceptor, &stop, &mut background)?;
         log_warnings(loaded);
         Ok(Self {

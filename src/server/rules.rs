@@ -1,14 +1,40 @@
 //! From configuration to what sessions share.
 
 use std::sync::Arc;
+use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use http::HeaderName;
 
 use super::{StartError, VERSION};
 use crate::auth::{Algorithm, KeySource, Purpose, TokenVerifier};
 use crate::channels::ChannelRules;
 use crate::config::Config;
-use crate::session::{Personal, Rules, Settings};
+use crate::limits::OperationLimits;
+use crate::revocation::Revocations;
+use crate::session::{Context, Guards, Personal, Rules, Settings};
+use crate::telemetry::Metrics;
+
+/// What all sessions of a server share, by its configuration.
+///
+/// # Errors
+/// What the operator must change: keys, patterns, namespaces.
+pub fn session_context(
+    config: &Config,
+    node: String,
+    source: &Arc<dyn KeySource>,
+) -> Result<Context, StartError> {
+    Ok(Context {
+        settings: settings(config, node),
+        rules: ArcSwap::from_pointee(build(config, source)?),
+        guards: Guards {
+            limits: OperationLimits::from_config(&config.client.rate_limit, Instant::now()),
+            revocations: Revocations::default(),
+        },
+        metrics: Arc::new(Metrics::new(VERSION)),
+        delays: Arc::default(),
+    })
+}
 
 /// What a reload replaces.
 pub(super) fn build(config: &Config, source: &Arc<dyn KeySource>) -> Result<Rules, StartError> {

@@ -4,7 +4,7 @@ import asyncio
 
 import cent
 import pytest
-from centrifuge import CentrifugeError
+from centrifuge import CentrifugeError, StreamPosition
 
 from support import token
 
@@ -192,3 +192,72 @@ async def test_large_messages(connect, api, unique):
     api.publish(cent.PublishRequest(channel=channel, data={"n": 2, "text": text}))
     assert await alice.numbers(2) == [1, 2]
     assert alice.unpack(alice.journal.all("publication")[1].pub.data)["text"] == text
+
+
+async def test_the_state_is_loaded_where_recovery_fails(connect, link, api, unique):
+    alice = await connect("alice")
+    channel = f"short:state-{unique}"
+    await asyncio.to_thread(publish_numbers, api, channel, 1, 5)
+
+    async def get_state(_channel: str) -> StreamPosition:
+        page = await asyncio.to_thread(api.history, cent.HistoryRequest(channel=channel))
+        await alice.journal.record("state", page.offset)
+        return StreamPosition(offset=page.offset, epoch=page.epoch)
+
+    await alice.subscribe(channel, get_state=get_state)
+    await asyncio.to_thread(publish_numbers, api, channel, 6, 2)
+    await alice.numbers(2)
+
+    link.cut()
+    await alice.journal.next("client connecting", nth=2)
+    await asyncio.to_thread(publish_numbers, api, channel, 8, 50)
+    link.mend()
+    assert await alice.journal.next("state", nth=2) == 57
+    await alice.journal.next("subscribed", nth=2)
+    await asyncio.to_thread(publish_numbers, api, channel, 58, 2)
+    assert await alice.numbers(4) == [6, 7, 58, 59]
+
+
+async def test_cache_mode_recovers_the_latest(connect, link, api, unique):
+    alice = await connect("alice")
+    channel = f"latest:{unique}"
+    await alice.subscribe(channel)
+    await asyncio.to_thread(publish_numbers, api, channel, 1, 1)
+    await alice.numbers(1)
+    link.cut()
+    await alice.journal.next("client connecting", nth=2)
+    await asyncio.to_thread(publish_numbers, api, channel, 2, 50)
+    link.mend()
+    again = await alice.journal.next("subscribed", nth=2)
+    assert (again.was_recovering, again.recovered) == (True, True)
+    assert await alice.numbers(2) == [1, 51]
+
+
+async def test_a_subscription_token_is_refreshed(connect, unique):
+    alice = await connect("alice")
+    channel = f"$closed:{unique}"
+    refreshed = asyncio.Queue()
+
+    async def get_token(_context=None) -> str:
+        await refreshed.put(None)
+        return token(alice.name, seconds=2, channel=channel)
+
+    await alice.subscribe(channel, get_token=get_token)
+    async with asyncio.timeout(20):
+        for _ in range(4):
+            await refreshed.get()
+    await alice.client.rpc("ping", alice.pack({}))
+    assert len(alice.journal.all("subscribed")) == 1
+
+
+async def test_an_unsubscribe_ends_publications(connect, api, unique):
+    alice = await connect("alice")
+    channel = f"plain:{unique}"
+    subscription = await alice.subscribe(channel)
+    await subscription.unsubscribe()
+    await alice.client.rpc("ping", alice.pack({}))
+    await asyncio.to_thread(publish_numbers, api, channel, 1, 1)
+    await subscription.subscribe()
+    await alice.journal.next("subscribed", nth=2)
+    await asyncio.to_thread(publish_numbers, api, channel, 2, 1)
+    assert await alice.numbers(1) == [2]

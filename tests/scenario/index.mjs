@@ -1,8 +1,11 @@
 // The one scenario that every transport goes through, in Node and in Chromium: a list of named steps.
 
 import { Env, jsonCodec, protobufCodec } from './env.mjs';
+import { bursts } from './steps/bursts.mjs';
 import { compaction } from './steps/compaction.mjs';
 import { connection } from './steps/connection.mjs';
+import { delta } from './steps/delta.mjs';
+import { filters } from './steps/filters.mjs';
 import { history } from './steps/history.mjs';
 import { payloads } from './steps/payloads.mjs';
 import { permissions } from './steps/permissions.mjs';
@@ -10,6 +13,7 @@ import { presence } from './steps/presence.mjs';
 import { publications } from './steps/publications.mjs';
 import { recovery } from './steps/recovery.mjs';
 import { serverSide } from './steps/server-side.mjs';
+import { state } from './steps/state.mjs';
 import { tokens } from './steps/tokens.mjs';
 
 const steps = {
@@ -18,10 +22,14 @@ const steps = {
   ...presence,
   ...history,
   ...recovery,
+  ...state,
+  ...delta,
+  ...filters,
   ...serverSide,
   ...permissions,
   ...tokens,
   ...payloads,
+  ...bursts,
   ...compaction,
 };
 

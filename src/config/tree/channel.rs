@@ -121,7 +121,7 @@ section! {
         batch_max_delay: Option<Duration>;
         /// Send only the latest publication of what was collected, after the joins and leaves: for channels whose
         /// publications carry their whole state. Needs one of the two options above. Subscriptions with delta
-        /// compression are sent it whole.
+        /// compression are sent every publication.
         batch_flush_latest: bool;
         /// Publications, joins and leaves carry a number in place of the channel's name, for clients that offer to
         /// understand it and subscribe by themselves: less to send where names are long.

@@ -75,7 +75,7 @@ table! {
     BAD_REQUEST = 107, "bad request", false;
     /// The feature is off for that channel.
     NOT_AVAILABLE = 108, "not available", false;
-    /// The token's time is over. SDKs fetch another and retry.
+    /// The token's time is over, or it was revoked. SDKs fetch another and retry.
     TOKEN_EXPIRED = 109, "token expired", false;
     /// The same in answer to `sub_refresh`, where SDKs retry temporary errors only.
     TOKEN_EXPIRED_RETRY = 109, "token expired", true;
@@ -160,7 +160,7 @@ table! {
     CHANNEL_LIMIT = 3505, "channel limit";
     /// A payload that is not JSON for a connection that speaks JSON.
     INAPPROPRIATE_PROTOCOL = 3506, "inappropriate protocol";
-    /// Tokens of anonymous users are not allowed.
+    /// The user is blocked, or anonymous with a token where those are not allowed.
     PERMISSION_DENIED = 3507, "permission denied";
     /// Nothing handles that command.
     NOT_AVAILABLE = 3508, "not available";

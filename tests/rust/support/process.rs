@@ -77,6 +77,11 @@ impl ServerProcess {
         self.internal
     }
 
+    /// Waits for a line of the log that contains a text.
+    pub async fn until_logged(&self, text: &str) {
+        super::until(text, || self.log.lock().iter().any(|line| line.contains(text))).await;
+    }
+
     /// Asks the process to stop (SIGTERM).
     pub async fn terminate(&self) {
         let pid = self.child.id().expect("the server ended by itself");

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use crate::support::process::ServerProcess;
 use crate::support::{Peer, TestServer, in_seconds, token, token_signed_with};
 
 const CONNECTED: &str =
@@ -412,5 +413,48 @@ async fn keys_by_url() {
         &format!(r#"{{"id":5,{TEMPORARY}}}"#),
     )
     .await;
+    server.stop().await;
+}
+
+/// Whoever switches security off is told (3.1).
+#[tokio::test(flavor = "multi_thread")]
+async fn insecure_modes_are_warned_of() {
+    let server = ServerProcess::start(json!({
+        "client": { "insecure": true, "insecure_skip_token_signature_verify": true },
+        "http_api": { "insecure": true }
+    }))
+    .await;
+    for mode in ["client", "skip token signature verify", "HTTP API"] {
+        let line = format!(r#""message":"INSECURE {mode} mode enabled, make sure you understand risks""#);
+        server.until_logged(&line).await;
+    }
+    server.stop().await;
+}
+
+/// Without signatures everything else is checked still (3.1).
+#[tokio::test(flavor = "multi_thread")]
+async fn signatures_may_be_skipped_and_nothing_else() {
+    let server = TestServer::start(json!({
+        "client": { "insecure_skip_token_signature_verify": true, "token": { "audience": "app" } }
+    }))
+    .await;
+    let unsigned = |claims: Value| {
+        let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
+        format!("{}.{}.", encode(&json!({ "alg": "none" })), encode(&claims))
+    };
+    let mut peer = knock(&server, &unsigned(json!({ "sub": "42", "aud": "app" }))).await;
+    peer.expect(CONNECTED).await;
+    let claims = json!({ "sub": "42", "aud": "app", "exp": in_seconds(-5) });
+    let mut peer = knock(&server, &unsigned(claims)).await;
+    peer.expect(r#"{"id":1,"error":{"code":109,"message":"token expired"}}"#)
+        .await;
+    for claims in [
+        json!({ "sub": "42" }),
+        json!({ "sub": 42, "aud": "app" }),
+        json!({ "sub": "42", "aud": "app", "channel": "a" }),
+    ] {
+        let mut peer = knock(&server, &unsigned(claims)).await;
+        peer.expect_close(3500, "invalid token").await;
+    }
     server.stop().await;
 }

@@ -158,7 +158,7 @@ async fn the_latest_publication_of_a_batch_stands_for_all() {
 
 /// A patch is from a publication that may have been left out: with deltas, the latest one is sent whole.
 #[tokio::test(flavor = "multi_thread")]
-async fn with_deltas_the_latest_publication_is_whole() {
+async fn with_deltas_no_publication_is_left_out() {
     let server = server(json!({
         "batch_max_size": 2, "batch_flush_latest": true, "join_leave": false,
         "history_size": 10, "history_ttl": "60s", "allowed_delta_types": ["fossil"], "delta_publish": true
@@ -172,12 +172,16 @@ async fn with_deltas_the_latest_publication_is_whole() {
     .await;
     let text = "a text that is long enough to be worth a patch";
     for n in 1..=4 {
-        server.publish("bb:a", json!(format!("{text} {n}"))).await;
+        server.publish("bb:a", json!(format!("{text} {n} {text}"))).await;
     }
-    for n in [2, 4] {
-        let push =
-            format!(r#"{{"push":{{"channel":"bb:a","pub":{{"data":"\"{text} {n}\"","offset":{n}}}}}}}"#);
-        peer.expect(&push).await;
+    let first =
+        format!(r#"{{"push":{{"channel":"bb:a","pub":{{"data":"\"{text} 1 {text}\"","offset":1}}}}}}"#);
+    peer.expect(&first).await;
+    for n in 2..=4 {
+        let patch = format!(
+            r#"{{"push":{{"channel":"bb:a","pub":{{"data":"<patch{n}>","offset":{n},"delta":true}}}}}}"#
+        );
+        peer.expect(&patch).await;
     }
     server.stop().await;
 }

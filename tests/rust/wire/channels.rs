@@ -598,3 +598,37 @@ async fn unsubscribing_by_the_server_api() {
     .await;
     server.stop().await;
 }
+
+/// What a client gets of what it asks for at connect, beside its personal channel (6, 9).
+#[tokio::test(flavor = "multi_thread")]
+async fn subs_of_the_connect_command() {
+    let server = TestServer::start(json!({
+        "client": { "subscribe_to_user_personal_channel": { "enabled": true, "personal_channel_namespace": "personal" } },
+        "channel": { "namespaces": [
+            { "name": "personal" },
+            { "name": "open", "allow_subscribe_for_client": true, "allow_subscribe_for_anonymous": true },
+            { "name": "cli", "allow_subscribe_for_client": true },
+            { "name": "ul", "allow_user_limited_channels": true, "allow_subscribe_for_client": true },
+            { "name": "pub" }
+        ] }
+    }))
+    .await;
+    let mut peer = server.websocket().await;
+    // Capabilities are for subscribe commands.
+    let caps = json!([{ "channels": ["pub:1"], "allow": ["sub"] }]);
+    peer.bind("token", &token(&json!({ "sub": "88", "caps": caps })));
+    peer.ask(
+        r##"{"id":1,"connect":{"token":"<token>","subs":{"open:1":{},"cli:1":{},"ul:#88":{},"ul:#89":{},"pub:1":{},"$cli:1":{},"cli:ü":{}}}}"##,
+        r##"{"id":1,"connect":{"client":"<client>","version":"<version>","subs":{"cli:1":{},"open:1":{},"personal:#88":{},"ul:#88":{}},"ping":25,"pong":true}}"##,
+    )
+    .await;
+    subscribe(&mut peer, "pub:1", OK).await;
+    let mut peer = server.websocket().await;
+    peer.bind("token", &token(&json!({})));
+    peer.ask(
+        r##"{"id":1,"connect":{"token":"<token>","subs":{"open:1":{},"cli:1":{},"ul:#":{}}}}"##,
+        r#"{"id":1,"connect":{"client":"<client>","version":"<version>","subs":{"open:1":{}},"ping":25,"pong":true}}"#,
+    )
+    .await;
+    server.stop().await;
+}

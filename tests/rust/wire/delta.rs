@@ -178,6 +178,29 @@ async fn publications_of_clients_where_all_are_deltas() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_broadcast_with_deltas() {
+    let server = server().await;
+    let mut peer = server.user("42").await;
+    peer.ask(
+        r#"{"id":2,"subscribe":{"channel":"dd:a","delta":"fossil"}}"#,
+        r#"{"id":2,"subscribe":{"recoverable":true,"epoch":"<epoch>","positioned":true,"delta":true}}"#,
+    )
+    .await;
+    for goals in 1..=2 {
+        let request = json!({ "channels": ["dd:a", "dd:b"], "data": score(goals), "delta": true });
+        server.api("broadcast", request).await;
+    }
+    for expected in [
+        r#"{"data":"{\"goals\":1,\"opponent\":\"omega\",\"team\":\"alpha\"}","offset":1}"#,
+        r#"{"data":"i\nA:{\"goals\":2Z@A,oJh6A;","offset":2,"delta":true}"#,
+    ] {
+        peer.expect(&format!(r#"{{"push":{{"channel":"dd:a","pub":{expected}}}}}"#))
+            .await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_missed_is_a_chain_that_goes_on() {
     let server = server().await;
     for goals in 1..=4 {

@@ -25,7 +25,7 @@ async fn server_that_pings() -> TestServer {
 #[tokio::test(flavor = "multi_thread")]
 async fn pings_of_each_transport() {
     let server = server_that_pings().await;
-    for mut peer in Peer::each(&server, CONNECT).await {
+    let converse = |mut peer: Peer| async move {
         let reply = peer.message("the reply to connect").await;
         assert!(reply.contains(r#""ping":1,"pong":true"#), "{reply}");
         for _ in 0..2 {
@@ -34,7 +34,9 @@ async fn pings_of_each_transport() {
         }
         peer.expect("{}").await;
         peer.expect_close(3012, "no pong").await;
-    }
+    };
+    let peers = Peer::each(&server, CONNECT).await;
+    futures_util::future::join_all(peers.into_iter().map(converse)).await;
     server.stop().await;
 }
 

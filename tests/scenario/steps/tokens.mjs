@@ -37,6 +37,37 @@ export const tokens = {
     await alice.rpc('ping');
   },
 
+  'a refresh that fails for a while is repeated': async (t) => {
+    let calls = 0;
+    const alice = await t.connect('alice', { exp: seconds(1) }, {
+      getToken: async () => {
+        calls += 1;
+        if (calls === 1) throw new Error('the backend is away');
+        return t.token('alice');
+      },
+    });
+    const { error } = await alice.journal.next('error');
+    ok(error.message.includes('away'), error.message);
+    await alice.rpc('ping');
+  },
+
+  'a refresh with the token of somebody else is refused for good: 3500': async (t) => {
+    const alice = await t.connect('alice', { exp: seconds(1) }, { getToken: () => t.token('bob') });
+    const { code, reason } = await alice.disconnected();
+    equal(code, 3500, 'code');
+    equal(reason, 'invalid token', 'reason');
+  },
+
+  'a refresh with an expired token is code 3005, and the client fetches another': async (t) => {
+    let calls = 0;
+    const alice = await t.connect('alice', { exp: seconds(1) }, {
+      getToken: () => t.token('alice', { exp: seconds((calls += 1) === 1 ? -60 : 3600) }),
+    });
+    const { code } = await alice.journal.next('connecting', { nth: 2 });
+    equal(code, 3005, 'code');
+    await alice.journal.next('connected', { nth: 2 });
+  },
+
   'a connection that is not refreshed is closed with 3005': async (t) => {
     let release;
     const later = new Promise((resolve) => (release = resolve));
@@ -90,6 +121,27 @@ export const tokens = {
     release(await t.subscriptionToken('alice', channel));
     await alice.journal.next('subscribed', { channel, nth: 2 });
     ok(alice.journal.count('connected') === 1, 'the connection itself goes on');
+  },
+
+  'a subscription refreshed with the token of another channel ends the connection for good: 3500': async (t) => {
+    const channel = `$${t.channel('closed')}`;
+    const alice = await t.connect('alice');
+    await alice.subscribe(channel, {
+      token: await t.subscriptionToken('alice', channel, { exp: seconds(1) }),
+      getToken: () => t.subscriptionToken('alice', `${channel}-other`),
+    });
+    const { code, reason } = await alice.disconnected();
+    equal(code, 3500, 'code');
+    equal(reason, 'invalid token', 'reason');
+  },
+
+  'an application that gives no subscription token ends the subscription': async (t) => {
+    const channel = `$${t.channel('closed')}`;
+    const alice = await t.connect('alice');
+    alice.prepare(channel, { getToken: async () => '' }).subscribe();
+    const { code } = await alice.journal.next('unsubscribed', { channel });
+    equal(code, 1, 'code of the SDK');
+    await alice.rpc('ping');
   },
 
   'an expired subscription token is error 109; the client fetches another': async (t) => {
