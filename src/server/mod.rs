@@ -69,7 +69,6 @@ impl Server {
         let key_source: Arc<dyn KeySource> = Arc::new(HttpKeySource::new().map_err(StartError::KeySource)?);
         let id = Uuid::new_v4().to_string();
         let context = Arc::new(session_context(config, id.clone(), &key_source)?);
-        let delays = context.delays.clone();
         rules::log_verifiers(&context.rules.load());
         let origins = OriginRules::new(&config.client.allowed_origins).map_err(StartError::Origins)?;
         if origins.allows_any() {
