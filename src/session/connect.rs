@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::attaching::{Asked, Attaching, attached};
 use super::call::{Answer, Call};
 use super::command::{Continuation, Pending, Refusal, Ticket};
 use super::compaction;
-use super::subscribe::{Asked, Attaching, attached};
 use super::subscription::Subscription;
 use super::{Now, Phase, Rules, Session, ttl};
 use crate::auth::{ConnectToken, SubscribeOptions, TokenError, Verification};

@@ -16,6 +16,7 @@
 //! Order (promise 1): commands are taken from a frame one by one. With `client.concurrency` above 1 several may
 //! be under way, but never two on the same channel, so a client's burst on a channel takes effect as sent.
 
+mod attaching;
 mod call;
 mod capabilities;
 mod command;
