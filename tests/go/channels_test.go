@@ -195,7 +195,7 @@ func TestSubscriptionTokenIsRefreshed(t *testing.T) {
 		alice.subscribe(t, channel, centrifuge.SubscriptionConfig{
 			GetToken: func(event centrifuge.SubscriptionTokenEvent) (string, error) {
 				alice.record(refresh{})
-				return w.token("alice", 2*time.Second, claims{"channel": event.Channel}), nil
+				return w.token("alice", brief, claims{"channel": event.Channel}), nil
 			},
 		})
 		next[refresh](t, alice.journal, 4)
@@ -210,7 +210,7 @@ func TestSubscriptionThatIsNotRefreshedComesBack(t *testing.T) {
 		channel := "$" + w.channel("closed")
 		alice := w.connect(t, "alice", nil)
 		alice.subscribe(t, channel, centrifuge.SubscriptionConfig{
-			Token: w.token("alice", 3*time.Second, claims{"channel": channel}),
+			Token: w.token("alice", brief, claims{"channel": channel}),
 			GetToken: func(centrifuge.SubscriptionTokenEvent) (string, error) {
 				if calls.Add(1) == 1 {
 					return "", errors.New("the backend is away")

@@ -64,7 +64,7 @@ func TestConnectionIsRefreshed(t *testing.T) {
 		alice := w.open(t, "alice", centrifuge.Config{
 			GetToken: func(centrifuge.ConnectionTokenEvent) (string, error) {
 				journal.record(refresh{})
-				return w.token("alice", 2*time.Second, nil), nil
+				return w.token("alice", brief, nil), nil
 			},
 		})
 		// The first is for the connect; three lifetimes are longer than one and the grace after it.
@@ -81,7 +81,7 @@ func TestRefreshThatFailsForAWhile(t *testing.T) {
 			GetToken: func(centrifuge.ConnectionTokenEvent) (string, error) {
 				switch calls.Add(1) {
 				case 1:
-					return w.token("alice", time.Second, nil), nil
+					return w.token("alice", brief, nil), nil
 				case 2:
 					return "", errors.New("the backend is away")
 				default:
@@ -104,7 +104,7 @@ func TestConnectionThatIsNotRefreshedEnds(t *testing.T) {
 		later := make(chan struct{})
 		t.Cleanup(func() { once.Do(func() { close(later) }) })
 		alice := w.open(t, "alice", centrifuge.Config{
-			Token: w.token("alice", time.Second, nil),
+			Token: w.token("alice", brief, nil),
 			GetToken: func(centrifuge.ConnectionTokenEvent) (string, error) {
 				<-later
 				return w.token("alice", time.Hour, nil), nil

@@ -46,6 +46,10 @@ func (w world) user(name string) string { return name + "-" + w.unique }
 
 func (w world) channel(namespace string) string { return namespace + ":room-" + w.unique }
 
+// brief is the life of tokens that a test sees expire. A token expires at a full second, and a slow machine may need
+// one to make use of it.
+const brief = 3 * time.Second
+
 // token signs claims for the user; it lives so long, for ever if that is 0.
 func (w world) token(name string, life time.Duration, more claims) string {
 	content := claims{"sub": w.user(name)}
