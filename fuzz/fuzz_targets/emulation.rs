@@ -26,8 +26,9 @@ fuzz_target!(|data: &[u8]| {
             let Some(request) = decode_emulation(Encoding::Json, body.clone()) else {
                 return;
             };
-            let value: serde_json::Value = serde_json::from_slice(&body).expect("it was read");
-            if !value["data"].is_string() {
+            // What is ignored may be no text, and then there is nothing to compare with.
+            let value = serde_json::from_slice::<serde_json::Value>(&body);
+            if value.is_ok_and(|value| !value["data"].is_string()) {
                 assert!(request.data.is_empty());
             }
             read(Encoding::Json, request.data);

@@ -49,10 +49,10 @@ static CONTEXT: LazyLock<Arc<Context>> = LazyLock::new(|| {
             ("client.concurrency", "3"),
             ("client.channel_limit", "3"),
             ("rpc.ping.enabled", "true"),
-            ("channel.namespaces", channels),
         ]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into(),
+        environment: BTreeMap::from([("TIDEGATE_CHANNEL_NAMESPACES".to_owned(), channels.to_owned())]),
         ..Sources::default()
     };
     let config = config::load(&sources).expect("a configuration").config;
