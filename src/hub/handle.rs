@@ -72,7 +72,7 @@ pub enum Event {
 }
 
 /// Events for one session. Bounded by its sources: the hub posts at most one event per subscription and
-/// connection fault, the server API waits for each of its events.
+/// connection fault, the server API waits for each of its events, but for revocations, of which one waits for all.
 #[derive(Debug, Default)]
 pub struct Mailbox {
     state: Mutex<State>,
