@@ -12,6 +12,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 pub use publication::{ClientInfo, Epoch, Position, Publication};
 
 /// What an engine answers with: ready at once from memory, later from a network.
@@ -29,6 +31,12 @@ pub enum EngineError {
     /// A reverse read before the first offset (client 107, API 100).
     #[error("reverse read from offset zero")]
     InvalidSince,
+    /// The engine does not have what the operation needs, such as history (client 108, API 100).
+    #[error("not available with this engine")]
+    NotAvailable,
+    /// The channel's name is none that the engine takes for this operation (client 107, API 100).
+    #[error("bad channel name for this engine")]
+    BadChannel,
 }
 
 /// Takes what a broker delivers. Called in the order in which the broker accepted it, per channel.
@@ -47,6 +55,13 @@ pub trait Receiver: Send + Sync + 'static {
 
     /// A client left a channel.
     fn handle_leave(&self, channel: &str, info: &Arc<ClientInfo>);
+
+    /// Whether anybody here is subscribed to a channel: looked at before a delayed unsubscribe.
+    fn has_subscribers(&self, channel: &str) -> bool;
+
+    /// Delivery of these channels was interrupted and goes on from now: what was published in between did not
+    /// come. The receiver looks at their positions at once. Returns without waiting for that.
+    fn handle_restored(&self, channels: Vec<Arc<str>>);
 }
 
 /// What a publication may be delivered as the difference from.
@@ -62,11 +77,32 @@ pub enum Previous<'a> {
 }
 
 /// History and publish/subscribe.
+///
+/// # Order
+/// Operations on one channel take effect in the order in which their futures are *first polled*: whoever needs an
+/// order polls each future once before the next. Nothing but the caller's own waiting orders operations on
+/// different channels.
 pub trait Broker: Send + Sync + 'static {
-    /// Starts delivering a channel to this node; called for its first local subscriber.
+    /// Names the receiver and begins to work for it; called once, inside a Tokio runtime, before anything else.
+    fn attach(&self, receiver: Arc<dyn Receiver>);
+
+    /// Whether the engine can do its work now; an operator or a load balancer asks (`/ready`).
+    ///
+    /// # Errors
+    /// What is in the way, as last seen: nothing is waited for.
+    fn ready(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    /// Has a channel delivered to this node: when it returns, nothing published later is missed. Called for every
+    /// local subscriber, after it has joined the hub; costs nothing where the channel is delivered already.
+    ///
+    /// # Errors
+    /// The channel is not delivered; the subscriber must leave again.
     fn subscribe<'a>(&'a self, channel: &'a str) -> Wait<'a, ()>;
 
-    /// Stops delivering a channel to this node; called after its last local subscriber left.
+    /// The last local subscriber of a channel has left. Engines may stop delivering later, if
+    /// [`Receiver::has_subscribers`] says no then.
     fn unsubscribe<'a>(&'a self, channel: &'a str) -> Wait<'a, ()>;
 
     /// Appends to the channel's stream (if `options.retention` is set) and delivers.
@@ -97,8 +133,17 @@ pub trait Broker: Send + Sync + 'static {
     fn remove_history<'a>(&'a self, channel: &'a str) -> Wait<'a, ()>;
 }
 
-/// Who is in a channel. Entries vanish when they are not renewed within the time to live of the store.
+/// Who is in a channel. Entries vanish when they are not renewed within the time to live of the store. Ordered as
+/// [`Broker`] is.
 pub trait PresenceStore: Send + Sync + 'static {
+    /// Whether the store can do its work now.
+    ///
+    /// # Errors
+    /// What is in the way, as last seen: nothing is waited for.
+    fn ready(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Adds or renews the entry of one client.
     fn add<'a>(&'a self, channel: &'a str, client: &'a str, info: Arc<ClientInfo>) -> Wait<'a, ()>;
 
@@ -110,6 +155,41 @@ pub trait PresenceStore: Send + Sync + 'static {
 
     /// Number of clients and of distinct users.
     fn stats<'a>(&'a self, channel: &'a str) -> Wait<'a, PresenceStats>;
+}
+
+/// Carries messages between the nodes of a cluster (engines.md 8). Knows nothing of what is in them.
+pub trait Controller: Send + Sync + 'static {
+    /// Names the receiver and begins to deliver what is sent to all nodes and to the node `node` (its id). Called
+    /// once, inside a Tokio runtime.
+    fn attach(&self, node: &str, receiver: Arc<dyn ControlReceiver>);
+
+    /// Sends to one node by its id, or to all of them, this one included. Messages to one destination arrive in the
+    /// order in which the futures are first polled.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`] if it is not known to have been sent.
+    fn send<'a>(&'a self, to: Option<&'a str>, message: Bytes) -> Wait<'a, ()>;
+}
+
+/// Takes what a [`Controller`] delivers.
+pub trait ControlReceiver: Send + Sync + 'static {
+    /// A message, in the order of arrival. Must not wait.
+    fn handle_control(&self, message: Bytes);
+
+    /// Messages may have been missed and arrive again from now.
+    fn handle_control_restored(&self);
+}
+
+/// Connections of users over all nodes, for limits that hold for a cluster. Entries vanish when they are not renewed.
+pub trait UserConnections: Send + Sync + 'static {
+    /// Enters a connection; `false`, and nothing has changed, if the user has `limit` others.
+    fn enter<'a>(&'a self, user: &'a str, client: &'a str, limit: usize) -> Wait<'a, bool>;
+
+    /// Keeps connections entered, by user and client id.
+    fn renew<'a>(&'a self, entries: &'a [(String, String)]) -> Wait<'a, ()>;
+
+    /// Removes a connection.
+    fn leave<'a>(&'a self, user: &'a str, client: &'a str) -> Wait<'a, ()>;
 }
 
 /// How a publication is kept.

@@ -7,6 +7,7 @@
 
 mod batch;
 mod channel;
+mod doubt;
 mod encoded;
 mod handle;
 mod numbers;
@@ -26,6 +27,7 @@ use tidegate_transports::{TransportKind, flush};
 
 use crate::engine::{ClientInfo, Epoch, Previous, Publication};
 use channel::{Channel, Left};
+pub use doubt::Doubt;
 use encoded::EncodedPublication;
 pub use handle::{Event, Handle, Mailbox};
 use numbers::Numbers;

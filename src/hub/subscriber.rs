@@ -52,6 +52,17 @@ pub struct CaughtUp {
     pub position: Position,
 }
 
+/// Where a subscription stands that follows its stream's offsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// The stream is being read for it.
+    Unread,
+    /// Everything was delivered.
+    AtTop,
+    /// Behind, ahead, or in another epoch.
+    Elsewhere,
+}
+
 /// A subscription in the hub. See the module documentation.
 #[derive(Debug)]
 pub struct Subscriber {
@@ -301,6 +312,32 @@ impl Subscriber {
         }
         self.end(&mut state);
         false
+    }
+
+    /// How its position compares with the stream's top; `None` for one that follows no offsets.
+    pub(super) fn standing(&self, top: &Position) -> Option<Standing> {
+        let state = self.state.lock();
+        if !self.tracking.positioned || matches!(state.phase, Phase::Lost) {
+            return None;
+        }
+        Some(match &state.position {
+            None => Standing::Unread,
+            Some(position) if position == top => Standing::AtTop,
+            Some(_) => Standing::Elsewhere,
+        })
+    }
+
+    /// Gives the position up unless it is one the stream had between two looks at its top.
+    pub(super) fn lose_outside(&self, channel: &Arc<str>, first: &Position, second: &Position) {
+        let mut state = self.state.lock();
+        let Some(position) = &state.position else { return };
+        if !self.tracking.positioned || matches!(state.phase, Phase::Lost) {
+            return;
+        }
+        let is_behind = position.epoch == first.epoch && position.offset < first.offset;
+        if position.epoch != second.epoch || position.offset > second.offset || is_behind {
+            self.lose(&mut state, channel);
+        }
     }
 
     /// The number by which pushes name the channel; 0 if they carry its name. Known once it has joined.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+
 use super::registry::{ConnectionKey, Member};
 use super::{Node, unix_ms};
 use crate::engine::{EngineError, History, HistoryQuery, Publication};
@@ -62,18 +64,18 @@ impl Node {
                 done(self.broker.publish_join(&channel, info).await)
             }
             Call::Renew(entries) => {
-                for (channel, info) in entries {
+                let renewing = entries.into_iter().map(|(channel, info)| async move {
                     self.context.metrics.action(Action::AddPresence);
                     let client = info.client.clone();
                     if let Err(error) = self.presence.add(&channel, &client, info).await {
                         tracing::error!(%channel, %error, "error updating presence");
                     }
-                }
+                });
+                join_all(renewing).await;
                 Answer::Done
             }
             Call::Tops(channels) => {
-                let mut tops = Vec::with_capacity(channels.len());
-                for (channel, meta_ttl) in channels {
+                let reading = channels.into_iter().map(|(channel, meta_ttl)| async move {
                     let query = HistoryQuery {
                         limit: Some(0),
                         since: None,
@@ -81,15 +83,10 @@ impl Node {
                         meta_ttl,
                     };
                     self.context.metrics.action(Action::HistoryStreamTop);
-                    let top = self
-                        .broker
-                        .history(&channel, query)
-                        .await
-                        .map(|history| history.top)
-                        .ok();
-                    tops.push((channel, top));
-                }
-                Answer::Tops(tops)
+                    let read = self.broker.history(&channel, query).await;
+                    (channel, read.map(|history| history.top).ok())
+                });
+                Answer::Tops(join_all(reading).await)
             }
         }
     }
@@ -164,8 +161,9 @@ impl Node {
         let metrics = &self.context.metrics;
         if self.hub.join(channel, subscriber) {
             metrics.action(Action::BrokerSubscribe);
-            self.broker.subscribe(channel).await?;
         }
+        // Also where others are there already: the first of them may still be waiting.
+        self.broker.subscribe(channel).await?;
         if let Some(info) = presence {
             metrics.action(Action::AddPresence);
             self.presence.add(channel, &info.client, info.clone()).await?;
@@ -192,21 +190,29 @@ impl Node {
             leave,
         } = detach;
         let metrics = &self.context.metrics;
-        if self.hub.leave(&channel, &subscriber) {
-            metrics.action(Action::BrokerUnsubscribe);
-            log_failure(&channel, self.broker.unsubscribe(&channel).await);
-        }
-        if let Some(info) = presence {
-            metrics.action(Action::RemovePresence);
-            log_failure(
-                &channel,
-                self.presence.remove(&channel, &info.client, &info.user).await,
-            );
-        }
-        if let Some(info) = leave {
-            self.context.metrics.broker_sent(FrameType::PushLeave);
-            log_failure(&channel, self.broker.publish_leave(&channel, info).await);
-        }
+        let unsubscribing = async {
+            if self.hub.leave(&channel, &subscriber) {
+                metrics.action(Action::BrokerUnsubscribe);
+                log_failure(&channel, self.broker.unsubscribe(&channel).await);
+            }
+        };
+        let removing = async {
+            if let Some(info) = &presence {
+                metrics.action(Action::RemovePresence);
+                log_failure(
+                    &channel,
+                    self.presence.remove(&channel, &info.client, &info.user).await,
+                );
+            }
+        };
+        let reporting = async {
+            if let Some(info) = leave {
+                metrics.broker_sent(FrameType::PushLeave);
+                log_failure(&channel, self.broker.publish_leave(&channel, info).await);
+            }
+        };
+        // All begun at once, and so before whatever the client does next with the channel.
+        tokio::join!(unsubscribing, removing, reporting);
         tracing::debug!(client = %subscriber.handle().client, %channel, "client unsubscribed from channel");
     }
 }

@@ -10,14 +10,15 @@ mod limits;
 mod operations;
 mod receiver;
 mod registry;
+mod restored;
 mod revocation;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Broker, PresenceStore};
+use crate::engine::{Broker, Controller, PresenceStore, UserConnections};
 use crate::hub::{Event, Hub};
 use crate::protocol::Disconnect;
 use crate::session::{Context, Now};
@@ -27,6 +28,7 @@ use registry::Registry;
 
 /// One process of a cluster.
 pub struct Node {
+    me: Weak<Self>,
     /// Random UUIDv4, new at every start.
     id: String,
     /// Name for people.
@@ -37,6 +39,8 @@ pub struct Node {
     registry: Registry,
     broker: Arc<dyn Broker>,
     presence: Arc<dyn PresenceStore>,
+    controller: Option<Arc<dyn Controller>>,
+    user_connections: Option<Arc<dyn UserConnections>>,
     stopping: CancellationToken,
     intervals: operations::Intervals,
 }
@@ -53,6 +57,10 @@ pub struct Parts {
     pub broker: Arc<dyn Broker>,
     /// Who is where.
     pub presence: Arc<dyn PresenceStore>,
+    /// What joins the node with others.
+    pub controller: Option<Arc<dyn Controller>>,
+    /// Where the connections of users are counted over all nodes.
+    pub user_connections: Option<Arc<dyn UserConnections>>,
     /// Window of the metrics inside `info`; zero = none.
     pub info_metrics_interval: Duration,
 }
@@ -67,9 +75,12 @@ impl Node {
             context,
             broker,
             presence,
+            controller,
+            user_connections,
             info_metrics_interval,
         } = parts;
-        Arc::new(Self {
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
             id,
             name,
             started: Instant::now(),
@@ -78,6 +89,8 @@ impl Node {
             registry: Registry::default(),
             broker,
             presence,
+            controller,
+            user_connections,
             stopping: CancellationToken::new(),
             intervals: operations::Intervals::new(info_metrics_interval),
         })

@@ -428,7 +428,10 @@ fn namespace_of<'a>(
 fn engine_error(error: &EngineError) -> ApiError {
     match error {
         EngineError::UnrecoverablePosition => ApiError::UnrecoverablePosition,
-        EngineError::InvalidSince | EngineError::Unavailable(_) => ApiError::Internal,
+        EngineError::InvalidSince
+        | EngineError::Unavailable(_)
+        | EngineError::NotAvailable
+        | EngineError::BadChannel => ApiError::Internal,
     }
 }
 

@@ -34,6 +34,16 @@ impl Receiver for Node {
         self.context.metrics.broker_received(FrameType::PushLeave);
         self.count(FrameType::PushLeave, self.hub.leave_push(channel, info));
     }
+
+    fn has_subscribers(&self, channel: &str) -> bool {
+        self.hub.has_subscribers(channel)
+    }
+
+    fn handle_restored(&self, channels: Vec<Arc<str>>) {
+        if let Some(node) = self.me.upgrade() {
+            tokio::spawn(async move { node.check_restored(channels).await });
+        }
+    }
 }
 
 impl Node {

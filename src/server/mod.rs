@@ -5,6 +5,7 @@
 
 mod cors;
 mod emulation;
+mod engines;
 mod error;
 mod instrument;
 mod listeners;
@@ -28,17 +29,15 @@ use uuid::Uuid;
 
 use crate::auth::{HttpKeySource, KeySource, OriginRules};
 use crate::config::{Config, Loaded};
-use crate::engine::memory::{MemoryBroker, MemoryPresence, SWEEP_INTERVAL};
+use crate::engine::memory::SWEEP_INTERVAL;
 use crate::node::{Admission, ConnectionLimits, Node, NodeAcceptor, Parts};
 use crate::session::Context;
 use crate::telemetry::{Metrics, TEXT_FORMAT};
+use engines::Engines;
 pub use error::StartError;
 use listeners::Listeners;
 pub use rules::session_context;
 pub use run::{Failed, run};
-
-/// Entries of the presence store vanish when a connection did not renew them for that long.
-const PRESENCE_TTL: Duration = Duration::from_secs(60);
 
 /// Version in replies and metrics.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " Tidegate");
@@ -78,17 +77,19 @@ impl Server {
         }
         let workers = Workers::start(trim).map_err(StartError::Workers)?;
         let sockets = listeners::Sockets::bind(config, workers.handles().len())?;
-        let broker = Arc::new(MemoryBroker::default());
-        let presence = Arc::new(MemoryPresence::new(PRESENCE_TTL));
+        let engines = Engines::memory();
+        tracing::info!(engine = engines.name, "engines are set up");
         let node = Node::new(Parts {
             id,
             name: node_name(config, sockets.port()),
             context,
-            broker: broker.clone(),
-            presence: presence.clone(),
+            broker: engines.broker.clone(),
+            presence: engines.presence,
+            controller: engines.controller,
+            user_connections: engines.user_connections,
             info_metrics_interval: config.node.info_metrics_aggregate_interval,
         });
-        broker.attach(node.clone());
+        engines.broker.attach(node.clone());
         let limits = ConnectionLimits::new(
             config.client.connection_limit,
             config.client.connection_rate_limit,
@@ -103,7 +104,7 @@ impl Server {
         let acceptor = Arc::new(NodeAcceptor::new(node.clone(), admission));
         let stop = CancellationToken::new();
         let mut background = JoinSet::new();
-        background.spawn(sweep(broker, presence, node.context().clone()));
+        background.spawn(sweep(engines.sweeper, node.context().clone()));
         background.spawn(node.context().delays.clone().run());
         let listeners = Listeners::open(config, sockets, workers, &node, &acceptor, &stop, &mut background)?;
         log_warnings(loaded);
@@ -162,13 +163,11 @@ impl Server {
     }
 }
 
-async fn sweep(broker: Arc<MemoryBroker>, presence: Arc<MemoryPresence>, context: Arc<Context>) {
+async fn sweep(engines: engines::Sweeper, context: Arc<Context>) {
     let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
     loop {
         ticks.tick().await;
-        let now = std::time::Instant::now();
-        broker.sweep(now);
-        presence.sweep(now);
+        engines.sweep(std::time::Instant::now());
         context.guards.sweep(Node::now());
     }
 }

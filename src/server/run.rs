@@ -65,7 +65,6 @@ fn log_start(sources: &Sources, loaded: &Loaded) {
         version = env!("CARGO_PKG_VERSION"),
         pid = std::process::id(),
         workers = std::thread::available_parallelism().map_or(1, usize::from),
-        engine = "memory",
         "starting Tidegate"
     );
 }

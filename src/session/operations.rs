@@ -343,7 +343,8 @@ impl Session {
     fn engine_failed(&self, what: &'static str, error: &EngineError) -> Refusal {
         Refusal::Error(match error {
             EngineError::UnrecoverablePosition => ErrorCode::UNRECOVERABLE_POSITION,
-            EngineError::InvalidSince => ErrorCode::BAD_REQUEST,
+            EngineError::InvalidSince | EngineError::BadChannel => ErrorCode::BAD_REQUEST,
+            EngineError::NotAvailable => ErrorCode::NOT_AVAILABLE,
             EngineError::Unavailable(_) => {
                 tracing::error!(client = %self.handle.client, user = %self.user, operation = what, %error, "engine error");
                 ErrorCode::INTERNAL

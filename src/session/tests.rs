@@ -55,6 +55,10 @@ impl Receiver for ToHub {
     fn handle_leave(&self, channel: &str, info: &Arc<ClientInfo>) {
         self.0.leave_push(channel, info);
     }
+    fn has_subscribers(&self, channel: &str) -> bool {
+        self.0.has_subscribers(channel)
+    }
+    fn handle_restored(&self, _: Vec<Arc<str>>) {}
 }
 
 /// A session, the smallest node that can serve it, and a clock that only tests move.

@@ -56,12 +56,6 @@ impl Default for MemoryBroker {
 }
 
 impl MemoryBroker {
-    /// Names the receiver of publications; the first call wins.
-    pub fn attach(&self, receiver: Arc<dyn Receiver>) {
-        // A second receiver would be a second node on one broker, which does not happen.
-        let _ = self.receiver.set(receiver);
-    }
-
     /// Forgets what has expired: stream items, streams and idempotency results. Reads honour expiry by
     /// themselves; this gives the memory back and is called about once a second.
     pub fn sweep(&self, now: Instant) {
@@ -205,6 +199,11 @@ impl MemoryBroker {
 }
 
 impl Broker for MemoryBroker {
+    fn attach(&self, receiver: Arc<dyn Receiver>) {
+        // A second receiver would be a second node on one broker, which does not happen.
+        let _ = self.receiver.set(receiver);
+    }
+
     fn subscribe<'a>(&'a self, _channel: &'a str) -> Wait<'a, ()> {
         Box::pin(ready(Ok(())))
     }

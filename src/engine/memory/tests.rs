@@ -27,6 +27,10 @@ impl Receiver for Log {
     }
     fn handle_join(&self, _: &str, _: &Arc<ClientInfo>) {}
     fn handle_leave(&self, _: &str, _: &Arc<ClientInfo>) {}
+    fn has_subscribers(&self, _: &str) -> bool {
+        true
+    }
+    fn handle_restored(&self, _: Vec<Arc<str>>) {}
 }
 
 fn broker() -> (MemoryBroker, Arc<Log>) {

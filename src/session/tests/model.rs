@@ -252,6 +252,10 @@ impl Receiver for Deaf {
     }
     fn handle_join(&self, _: &str, _: &Arc<ClientInfo>) {}
     fn handle_leave(&self, _: &str, _: &Arc<ClientInfo>) {}
+    fn has_subscribers(&self, channel: &str) -> bool {
+        self.0.has_subscribers(channel)
+    }
+    fn handle_restored(&self, _: Vec<Arc<str>>) {}
 }
 
 impl World {

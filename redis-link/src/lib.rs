@@ -1,0 +1,1 @@
+//! Connections to Redis: single servers, Sentinel and Cluster; batched commands; publish/subscribe.
