@@ -41,6 +41,7 @@ impl<'a> EncodedPublication<'a> {
 
     /// The push in one encoding and form, with the channel's number in place of its name if that is not 0. An error
     /// means that the payload is not JSON and the encoding is.
+    #[inline]
     pub(super) fn get(&mut self, encoding: Encoding, form: Form, number: u32) -> Result<&Frame, EncodeError> {
         match (form, encoding) {
             // Whole and in Protobuf, it is what everybody gets.
@@ -86,6 +87,7 @@ impl<'a> EncodedPublication<'a> {
         })
     }
 
+    #[inline]
     fn plain(&mut self, encoding: Encoding, number: u32) -> Result<&Frame, EncodeError> {
         let Self {
             channel,

@@ -412,6 +412,7 @@ impl Subscriber {
     }
 
     /// The rules of history-and-recovery.md 6, in order.
+    #[inline]
     fn deliver(
         &self,
         state: &mut State,
@@ -469,6 +470,7 @@ impl Subscriber {
         state.phase = Phase::Lost;
     }
 
+    #[inline]
     fn send(&self, state: &mut State, kind: Kind, frame: Frame, delivery: &mut Delivery) {
         match &mut state.batch {
             None => self.push(frame, delivery),
@@ -476,6 +478,7 @@ impl Subscriber {
         }
     }
 
+    #[cold]
     fn collect(&self, batch: &mut Batch, kind: Kind, frame: Frame, delivery: &mut Delivery) {
         let bytes = frame.payload().len();
         let Handle { outbox, batched, .. } = &*self.handle;
@@ -495,6 +498,7 @@ impl Subscriber {
         }
     }
 
+    #[inline]
     fn push(&self, frame: Frame, delivery: &mut Delivery) {
         let bytes = frame.payload().len();
         match self.handle.outbox.push(frame) {
