@@ -70,7 +70,11 @@ impl Login {
         };
         tokio::time::timeout(self.connect_timeout, dialling)
             .await
-            .unwrap_or_else(|_| Err(LinkError::Disconnected(format!("{endpoint} did not answer in time"))))
+            .unwrap_or_else(|_| {
+                Err(LinkError::Disconnected(format!(
+                    "{endpoint} did not answer in time"
+                )))
+            })
     }
 
     async fn connect(&self, endpoint: &Endpoint) -> Result<Box<dyn Stream>, LinkError> {
@@ -156,7 +160,9 @@ impl Wire {
         self.writer.flush().await?;
         match self.reader.next().await {
             Some(value) => checked(value?),
-            None => Err(LinkError::Disconnected("the server closed the connection".to_owned())),
+            None => Err(LinkError::Disconnected(
+                "the server closed the connection".to_owned(),
+            )),
         }
     }
 }

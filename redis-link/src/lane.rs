@@ -12,9 +12,11 @@
 //! A connection that does not answer within the time-out is broken, and a command each second makes sure that
 //! something is to be answered: half-open connections are found.
 
+mod encode;
 mod plan;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +35,7 @@ use crate::queue::{Queue, Queued};
 use crate::script::Script;
 use crate::sentinel::Watched;
 use crate::values::checked;
-use plan::Unit;
+use encode::{Loaded, encode};
 
 /// Calls that leave in one write.
 const BATCH_CALLS: usize = 1024;
@@ -53,13 +55,18 @@ pub(crate) enum Target {
     /// Always to the same server.
     Endpoint(Endpoint, Login),
     /// To whom sentinels name.
-    Watched(Watched),
+    Watched(Box<Watched>),
 }
 
 /// Decides about errors by which a cluster sends calls elsewhere.
 pub(crate) trait Redirect: Send + Sync {
     /// Takes over calls that `from` has refused with this error; gives them back if the error is the answer.
-    fn redirect(&self, from: Option<&Endpoint>, error: &ServerError, calls: Vec<Queued>) -> Option<Vec<Queued>>;
+    fn redirect(
+        &self,
+        from: Option<&Endpoint>,
+        error: &ServerError,
+        calls: Vec<Queued>,
+    ) -> Option<Vec<Queued>>;
 
     /// A connection broke or cannot be made.
     fn failed(&self);
@@ -115,6 +122,24 @@ struct Driver {
     answered: Notify,
 }
 
+impl Target {
+    async fn dial(&self) -> Result<(Wire, Endpoint), LinkError> {
+        match self {
+            Self::Endpoint(endpoint, login) => Ok((login.dial(endpoint).await?, endpoint.clone())),
+            Self::Watched(watched) => watched.dial().await,
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Endpoint(endpoint, _) => endpoint.fmt(f),
+            Self::Watched(watched) => watched.fmt(f),
+        }
+    }
+}
+
 /// What an answer will be to.
 enum Sent {
     /// A question of our own, whose answer matters to nobody.
@@ -165,7 +190,7 @@ impl Driver {
     }
 
     async fn write(&self, mut writer: Writer) -> LinkError {
-        let mut loaded: Vec<*const u8> = Vec::new();
+        let mut loaded = Loaded::default();
         let mut bytes = Vec::new();
         loop {
             while self.sent.lock().len() >= MAX_IN_FLIGHT {
@@ -182,7 +207,7 @@ impl Driver {
                     }
                     Ok(calls) => {
                         for unit in plan::plan(calls, self.redirect.is_some()) {
-                            encode(unit, &mut loaded_scripts(&mut loaded), &mut bytes, &mut sent);
+                            encode(unit, &mut loaded, &mut bytes, &mut sent);
                         }
                     }
                 }
@@ -282,7 +307,9 @@ impl Driver {
             // The server has forgotten its scripts: they are loaded again on the next connection. Calls that were
             // refused are asked again there, in front of all others; nothing was done.
             self.put_back(calls);
-            return Err(LinkError::Disconnected("the server has forgotten its scripts".to_owned()));
+            return Err(LinkError::Disconnected(
+                "the server has forgotten its scripts".to_owned(),
+            ));
         }
         let calls = match &self.redirect {
             None => calls,

@@ -111,7 +111,9 @@ impl Queue {
         let mut taken = Vec::new();
         let mut bytes = 0;
         while taken.len() < max_calls && bytes < max_bytes {
-            let Some(queued) = state.waiting.pop_front() else { break };
+            let Some(queued) = state.waiting.pop_front() else {
+                break;
+            };
             bytes += queued.call.size();
             taken.push(queued);
         }
@@ -133,6 +135,11 @@ impl Queue {
         for queued in waiting {
             queued.fail(error.clone());
         }
+    }
+
+    /// Takes all that waits.
+    pub(crate) fn drain(&self) -> Vec<Queued> {
+        self.take_now(usize::MAX, usize::MAX)
     }
 
     /// Lets calls in.

@@ -31,7 +31,8 @@ impl Future for Reply {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0).poll(cx).map(|received| {
-            received.unwrap_or_else(|_| Err(LinkError::Disconnected("the connection was given up".to_owned())))
+            received
+                .unwrap_or_else(|_| Err(LinkError::Disconnected("the connection was given up".to_owned())))
         })
     }
 }

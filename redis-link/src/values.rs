@@ -37,7 +37,8 @@ pub fn bytes(value: Value) -> Result<Bytes, LinkError> {
 /// # Errors
 /// As [`items`]; also for what is no UTF-8.
 pub fn text(value: Value) -> Result<String, LinkError> {
-    String::from_utf8(bytes(value)?.into()).map_err(|_| LinkError::Unexpected("text that is no UTF-8".to_owned()))
+    String::from_utf8(bytes(value)?.into())
+        .map_err(|_| LinkError::Unexpected("text that is no UTF-8".to_owned()))
 }
 
 /// A number, written as one or as text.
