@@ -1,5 +1,9 @@
 //! Real servers for tests: started on ports of their own, ended by their ids.
 
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+pub(crate) mod cluster;
+
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -50,6 +54,16 @@ impl Server {
             io_timeout: Duration::from_secs(1),
             force_resp2: false,
         }
+    }
+
+    /// What `redis-cli` prints.
+    pub(crate) fn cli(&self, words: &[&str]) -> String {
+        let output = Command::new("redis-cli")
+            .args(["-p", &self.port.to_string()])
+            .args(words)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
     }
 
     pub(crate) fn kill(&mut self) {
