@@ -15,7 +15,7 @@ mod revocation;
 mod transports;
 mod unidirectional;
 
-pub use api::{Health, HttpApi, Prometheus};
+pub use api::{Health, HttpApi, Prometheus, Ready};
 pub use channel::{ChannelOptions, Channels, Namespace, Rpc, RpcNamespace, RpcOptions, RpcPing};
 pub use client::{Client, PersonalChannel, TokenOptions};
 pub use engines::{Broker, Engine, PresenceManager};
@@ -61,6 +61,8 @@ section! {
         prometheus: Prometheus;
         /// Health check: answers 200 as soon as the server listens, without looking at anything it depends on.
         health: Health;
+        /// Readiness: answers 200 while the engines can do their work.
+        ready: Ready;
         /// An endpoint that answers `{}`, for applications that want to warm up a browser's HTTP connection before
         /// a transport is needed.
         init: Init;

@@ -37,6 +37,13 @@ pub(super) fn check(check: &mut Check<'_>, config: &Config) {
             format!("unknown presence manager type: {kind}"),
         );
     }
+    let has_redis = uses_redis(config);
+    if config.client.user_connection_limit_cluster.is_some() && !has_redis {
+        check.fail(
+            "client.user_connection_limit_cluster",
+            "connections of users can be counted over all nodes in Redis only: no engine is redis",
+        );
+    }
     // What is not used may say what it likes.
     let uses_engine = !broker.enabled || !presence_manager.enabled;
     if uses_engine && engine.r#type == "redis" {
@@ -48,6 +55,18 @@ pub(super) fn check(check: &mut Check<'_>, config: &Config) {
     if presence_manager.enabled && presence_manager.r#type == "redis" {
         addresses(check, "presence_manager.redis", &presence_manager.redis.redis);
     }
+}
+
+fn uses_redis(config: &Config) -> bool {
+    let Config {
+        engine,
+        broker,
+        presence_manager,
+        ..
+    } = config;
+    let by_engine = engine.r#type == "redis" && !(broker.enabled && presence_manager.enabled);
+    let by_broker = broker.enabled && broker.r#type == "redis";
+    by_engine || by_broker || (presence_manager.enabled && presence_manager.r#type == "redis")
 }
 
 fn addresses(check: &mut Check<'_>, key: &str, redis: &Redis) {
