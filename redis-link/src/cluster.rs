@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 use parking_lot::Mutex;
-use redis::{ServerError, ServerErrorKind, Value};
+use redis::{ServerError, ServerErrorKind};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -21,7 +21,7 @@ use crate::lane::{Lane, Redirect, Target};
 use crate::options::Endpoint;
 use crate::queue::{Queue, Queued};
 use crate::slot::{SLOTS, slot};
-use crate::values::{integer, items, text};
+use crate::slots::Range;
 
 /// How often a call may be sent elsewhere.
 const MAX_REDIRECTS: u8 = 8;
@@ -193,10 +193,7 @@ impl Shared {
         let answer = tokio::time::timeout(self.login.connect_timeout, wire.ask(&question))
             .await
             .unwrap_or(Err(LinkError::Timeout))?;
-        items(answer)?
-            .into_iter()
-            .map(|range| Range::read(range, endpoint))
-            .collect()
+        Range::read_all(answer, endpoint)
     }
 
     /// Answers whether every slot has a node that can be reached.
@@ -327,40 +324,4 @@ fn elsewhere(error: &ServerError, from: Option<&Endpoint>) -> Option<(u16, Endpo
     };
     let port = port.parse().ok()?;
     Some((slot.parse().ok()?, Endpoint::Tcp { host, port }))
-}
-
-/// Slots of one master.
-struct Range {
-    first: u16,
-    last: u16,
-    master: Endpoint,
-}
-
-impl Range {
-    /// An item of `CLUSTER SLOTS`.
-    fn read(value: Value, asked: &Endpoint) -> Result<Self, LinkError> {
-        let unexpected = || LinkError::Unexpected("CLUSTER SLOTS in another form".to_owned());
-        let number = |value: Option<Value>| -> Result<u16, LinkError> {
-            let number = integer(value.ok_or_else(unexpected)?)?;
-            u16::try_from(number).map_err(|_| unexpected())
-        };
-        let mut range = items(value)?.into_iter();
-        let (first, last) = (number(range.next())?, number(range.next())?);
-        let mut master = items(range.next().ok_or_else(unexpected)?)?.into_iter();
-        let host = match (master.next(), asked) {
-            // A node may not know by which address it is reached.
-            (Some(Value::Nil), Endpoint::Tcp { host, .. }) => host.clone(),
-            (Some(value), _) => match (text(value)?, asked) {
-                (host, Endpoint::Tcp { host: asked, .. }) if host.is_empty() => asked.clone(),
-                (host, _) => host,
-            },
-            (None, _) => return Err(unexpected()),
-        };
-        let port = number(master.next())?;
-        Ok(Self {
-            first,
-            last,
-            master: Endpoint::Tcp { host, port },
-        })
-    }
 }

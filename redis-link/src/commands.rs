@@ -57,6 +57,12 @@ impl Commands {
         reply
     }
 
+    /// Whether the shard is a cluster.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        matches!(*self.0, Inner::Cluster(_))
+    }
+
     /// Whether calls would be sent now.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ mod reply;
 mod script;
 mod sentinel;
 mod slot;
+mod slots;
 mod subscriptions;
 mod values;
 
@@ -34,8 +35,8 @@ pub use call::{Call, Operation};
 pub use commands::Commands;
 pub use error::LinkError;
 pub use options::{Credentials, Endpoint, Options, Sentinels, Tls, Topology};
-pub use redis::{Cmd, Value};
+pub use redis;
 pub use reply::Reply;
 pub use script::Script;
-pub use subscriptions::{Confirmed, Sink, Subscriptions};
+pub use subscriptions::{Confirmed, Kind, Sink, Subscriptions};
 pub use values::{bytes, integer, items, text};

@@ -53,6 +53,36 @@ pub trait Sink: Send + Sync + 'static {
     /// There is a connection again. What was published to these channels since the last one was lost did not come;
     /// from now on everything does.
     fn restored(&self, channels: Vec<Bytes>);
+
+    /// The connection was lost, or could not be made after that. Called once until the next one is there.
+    fn lost(&self, error: &LinkError);
+}
+
+/// How channels find their servers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// `SUBSCRIBE`: any server of the shard passes on what is published at the others.
+    #[default]
+    Plain,
+    /// `SSUBSCRIBE`: the master of one slot of a cluster, in which all channels of the connection must be, the one
+    /// that keeps it alive included.
+    Sharded,
+}
+
+impl Kind {
+    fn subscribe(self) -> &'static str {
+        match self {
+            Self::Plain => "SUBSCRIBE",
+            Self::Sharded => "SSUBSCRIBE",
+        }
+    }
+
+    fn unsubscribe(self) -> &'static str {
+        match self {
+            Self::Plain => "UNSUBSCRIBE",
+            Self::Sharded => "SUNSUBSCRIBE",
+        }
+    }
 }
 
 /// Subscriptions to channels of one shard. The task that looks after them ends when this is dropped.
@@ -65,6 +95,7 @@ struct Shared {
     state: Mutex<State>,
     filled: Notify,
     io_timeout: Duration,
+    kind: Kind,
     /// Subscribed to on every connection before anything else, and never published to.
     keep_alive: Bytes,
     sink: Arc<dyn Sink>,
@@ -119,7 +150,7 @@ impl Subscriptions {
     /// Begins to connect, and goes on for ever. Must be called inside a Tokio runtime. `keep_alive` is a channel that
     /// nobody publishes to.
     #[must_use]
-    pub fn open(options: &Options, keep_alive: Bytes, sink: Arc<dyn Sink>) -> Self {
+    pub fn open(options: &Options, kind: Kind, keep_alive: Bytes, sink: Arc<dyn Sink>) -> Self {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 unusable: Some(LinkError::Disconnected("not connected yet".to_owned())),
@@ -127,10 +158,11 @@ impl Subscriptions {
             }),
             filled: Notify::new(),
             io_timeout: options.io_timeout,
-            keep_alive,
+            kind,
+            keep_alive: keep_alive.clone(),
             sink,
         });
-        let target = Target::new(options);
+        let target = Target::new(options, kind, &keep_alive);
         let task = tokio::spawn(shared.clone().run(target)).abort_handle();
         Self { shared, task }
     }
@@ -168,15 +200,13 @@ impl Subscriptions {
         Confirmed(Outcome::Waits(waits))
     }
 
-    /// Ends a subscription unless `is_wanted` says otherwise. It is asked while nobody can subscribe: whoever counts
-    /// subscribers before calling [`subscribe`](Self::subscribe) is either seen by it or subscribes anew after it.
-    pub fn unsubscribe_unless(&self, channel: &Bytes, is_wanted: impl FnOnce() -> bool) {
+    /// Ends a subscription. Whoever still waits for its confirmation is told that it was given up. Subscriptions and
+    /// their ends reach Redis in the order of these calls.
+    pub fn unsubscribe(&self, channel: &Bytes) {
         let mut state = self.shared.state.lock();
-        if !state.channels.contains_key(channel) || is_wanted() {
+        if state.channels.remove(channel).is_none() {
             return;
         }
-        // Dropped waiters are told that it was given up; by the rule above there are none.
-        state.channels.remove(channel);
         if state.channels.len() < state.channels.capacity() / 4 {
             state.channels.shrink_to_fit();
         }
@@ -217,7 +247,7 @@ impl Drop for Subscriptions {
 impl Shared {
     async fn run(self: Arc<Self>, target: Target) {
         let mut backoff = Backoff::default();
-        let mut was_connected = false;
+        let (mut was_connected, mut was_tried) = (false, false);
         loop {
             let error = match self.connect(&target).await {
                 Ok((wire, endpoint)) => {
@@ -234,7 +264,8 @@ impl Shared {
                 }
                 Err(error) => error,
             };
-            self.lost(&error);
+            self.lost(&error, was_tried);
+            was_tried = true;
             tokio::time::sleep(backoff.pause()).await;
         }
     }
@@ -245,7 +276,7 @@ impl Shared {
         let mut channels: Vec<Bytes> = vec![self.keep_alive.clone()];
         channels.extend(self.state.lock().channels.keys().cloned());
         for batch in channels.chunks(BATCH) {
-            let mut command = redis::cmd("SUBSCRIBE");
+            let mut command = redis::cmd(self.kind.subscribe());
             for channel in batch {
                 command.arg(&channel[..]);
             }
@@ -285,20 +316,19 @@ impl Shared {
         state.channels.keys().cloned().collect()
     }
 
-    fn lost(&self, error: &LinkError) {
-        let waiting: Vec<_> = {
+    /// `was_tried`: an attempt has failed before, and was told.
+    fn lost(&self, error: &LinkError, was_tried: bool) {
+        let (is_news, waiting) = {
             let mut state = self.state.lock();
-            if !matches!(
-                state.unusable,
-                Some(LinkError::Disconnected(_) | LinkError::Timeout)
-            ) {
-                tracing::debug!(%error, "no subscriptions until Redis is back");
-            }
-            state.unusable = Some(error.clone());
+            let is_news = state.unusable.replace(error.clone()).is_none();
             state.changes.clear();
             let pending = |_: &Bytes, channel: &mut Channel| matches!(channel, Channel::Pending(_));
-            state.channels.extract_if(pending).collect()
+            let waiting: Vec<_> = state.channels.extract_if(pending).collect();
+            (is_news, waiting)
         };
+        if is_news || !was_tried {
+            self.sink.lost(error);
+        }
         for (_, channel) in waiting {
             if let Channel::Pending(waiting) = channel {
                 for told in waiting {
@@ -320,7 +350,7 @@ impl Shared {
         loop {
             let mut packed = Vec::new();
             let changes = std::mem::take(&mut self.state.lock().changes);
-            pack(&changes, &mut packed);
+            pack(&changes, self.kind, &mut packed);
             if packed.is_empty() {
                 if tokio::time::timeout(PING_INTERVAL, self.filled.notified())
                     .await
@@ -385,13 +415,13 @@ impl Shared {
 }
 
 /// Neighbouring changes of one kind become one command.
-fn pack(changes: &[Change], out: &mut Vec<u8>) {
+fn pack(changes: &[Change], kind: Kind, out: &mut Vec<u8>) {
     let is_subscribe = |change: &Change| matches!(change, Change::Subscribe(_));
     for alike in changes.chunk_by(|one, next| is_subscribe(one) == is_subscribe(next)) {
         for batch in alike.chunks(BATCH) {
             let name = match batch.first() {
-                Some(Change::Subscribe(_)) => "SUBSCRIBE",
-                _ => "UNSUBSCRIBE",
+                Some(Change::Subscribe(_)) => kind.subscribe(),
+                _ => kind.unsubscribe(),
             };
             let mut command = redis::cmd(name);
             for Change::Subscribe(channel) | Change::Unsubscribe(channel) in batch {
@@ -419,11 +449,15 @@ impl Received {
                 let mut next = || data.next().map(bytes).transpose();
                 let missing = || LinkError::Unexpected("a message without its parts".to_owned());
                 Ok(match kind {
-                    PushKind::Message => {
+                    PushKind::Message | PushKind::SMessage => {
                         Self::Message(next()?.ok_or_else(missing)?, next()?.ok_or_else(missing)?)
                     }
-                    PushKind::Subscribe => Self::Subscribed(next()?.ok_or_else(missing)?),
-                    PushKind::Unsubscribe => Self::Unsubscribed(next()?.ok_or_else(missing)?),
+                    PushKind::Subscribe | PushKind::SSubscribe => {
+                        Self::Subscribed(next()?.ok_or_else(missing)?)
+                    }
+                    PushKind::Unsubscribe | PushKind::SUnsubscribe => {
+                        Self::Unsubscribed(next()?.ok_or_else(missing)?)
+                    }
                     _ => Self::Other,
                 })
             }
@@ -434,9 +468,11 @@ impl Received {
                 let mut next = || parts.next().map(bytes).transpose();
                 let missing = || LinkError::Unexpected("a message without its parts".to_owned());
                 Ok(match &kind[..] {
-                    b"message" => Self::Message(next()?.ok_or_else(missing)?, next()?.ok_or_else(missing)?),
-                    b"subscribe" => Self::Subscribed(next()?.ok_or_else(missing)?),
-                    b"unsubscribe" => Self::Unsubscribed(next()?.ok_or_else(missing)?),
+                    b"message" | b"smessage" => {
+                        Self::Message(next()?.ok_or_else(missing)?, next()?.ok_or_else(missing)?)
+                    }
+                    b"subscribe" | b"ssubscribe" => Self::Subscribed(next()?.ok_or_else(missing)?),
+                    b"unsubscribe" | b"sunsubscribe" => Self::Unsubscribed(next()?.ok_or_else(missing)?),
                     _ => Self::Other,
                 })
             }

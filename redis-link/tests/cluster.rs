@@ -8,8 +8,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
+use tidegate_redis_link::redis::Value;
 use tidegate_redis_link::{
-    Call, Commands, Options, Script, Sink, Subscriptions, Topology, Value, integer, items,
+    Call, Commands, Kind, LinkError, Options, Script, Sink, Subscriptions, Topology, integer, items,
 };
 
 use support::cluster::Cluster;
@@ -155,6 +156,8 @@ impl Sink for Log {
         self.0.lock().push(payload);
     }
 
+    fn lost(&self, _: &LinkError) {}
+
     fn restored(&self, channels: Vec<Bytes>) {
         *self.1.lock() += channels.len();
     }
@@ -164,7 +167,12 @@ impl Sink for Log {
 async fn subscriptions_hear_what_is_published_at_any_node() {
     let mut cluster = Cluster::start().await;
     let log = Arc::new(Log::default());
-    let subscriptions = Subscriptions::open(&options(&cluster), Bytes::from_static(b"alive"), log.clone());
+    let subscriptions = Subscriptions::open(
+        &options(&cluster),
+        Kind::Plain,
+        Bytes::from_static(b"alive"),
+        log.clone(),
+    );
     eventually("a connection", async || subscriptions.ready().ok()).await;
     subscriptions
         .subscribe(Bytes::from_static(b"news"))
@@ -210,4 +218,40 @@ async fn keys_without_a_node_are_told_so() {
     let reply = commands.call(append("key", 1)).await;
     assert!(!matches!(reply, Ok(Value::Int(_))), "{reply:?}");
     assert!(commands.ready().is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sharded_subscriptions_follow_their_slot() {
+    let mut cluster = Cluster::start().await;
+    let log = Arc::new(Log::default());
+    let alive = Bytes::from_static(b"alive.{5}");
+    let subscriptions = Subscriptions::open(&options(&cluster), Kind::Sharded, alive, log.clone());
+    eventually("a connection", async || subscriptions.ready().ok()).await;
+    subscriptions
+        .subscribe(Bytes::from_static(b"news.{5}"))
+        .await
+        .unwrap();
+    let slot: u16 = cluster.servers[0]
+        .cli(&["CLUSTER", "KEYSLOT", "{5}"])
+        .trim()
+        .parse()
+        .unwrap();
+    let master = cluster.master_of(slot, 0);
+    cluster.servers[master].cli(&["SPUBLISH", "news.{5}", "before"]);
+    eventually("the message", async || {
+        log.0
+            .lock()
+            .contains(&Bytes::from_static(b"before"))
+            .then_some(())
+    })
+    .await;
+    cluster.servers[master].kill();
+    eventually("the restoration", async || (*log.1.lock() == 1).then_some(())).await;
+    let asked = (master + 1) % 6;
+    let promoted = cluster.master_of(slot, asked);
+    cluster.servers[promoted].cli(&["SPUBLISH", "news.{5}", "after"]);
+    eventually("the message", async || {
+        log.0.lock().contains(&Bytes::from_static(b"after")).then_some(())
+    })
+    .await;
 }

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tidegate_redis_link::{Call, Commands, Credentials, Endpoint, Sentinels, Sink, Subscriptions, Topology};
+use tidegate_redis_link::{
+    Call, Commands, Credentials, Endpoint, Kind, LinkError, Sentinels, Sink, Subscriptions, Topology,
+};
 
 use support::{Server, eventually, free_port};
 
@@ -57,6 +59,8 @@ impl Sink for Log {
     fn message(&self, _: &[u8], payload: Bytes) {
         self.0.lock().push(payload);
     }
+
+    fn lost(&self, _: &LinkError) {}
 
     fn restored(&self, channels: Vec<Bytes>) {
         *self.1.lock() += channels.len();
@@ -117,7 +121,7 @@ async fn a_failover_is_followed() {
     });
     let commands = Commands::open(&options);
     let log = Arc::new(Log::default());
-    let subscriptions = Subscriptions::open(&options, Bytes::from_static(b"alive"), log.clone());
+    let subscriptions = Subscriptions::open(&options, Kind::Plain, Bytes::from_static(b"alive"), log.clone());
     eventually("a connection", async || subscriptions.ready().ok()).await;
     subscriptions
         .subscribe(Bytes::from_static(b"news"))

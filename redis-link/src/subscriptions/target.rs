@@ -7,7 +7,11 @@ use crate::dial::{Login, Wire};
 use crate::error::LinkError;
 use crate::options::{Endpoint, Options, Topology};
 use crate::sentinel::Watched;
-use crate::values::{integer, items, text};
+use crate::slot::slot;
+use crate::slots::Range;
+use crate::values::text;
+
+use super::Kind;
 
 /// Nodes of a cluster that are remembered beside its seeds.
 const MAX_KNOWN: usize = 1000;
@@ -17,14 +21,20 @@ pub(super) enum Target {
     Watched(Box<Watched>),
     /// Any node of a cluster that thinks the cluster is well: it passes on what is published at the others.
     Cluster(Mutex<Vec<Endpoint>>, Login),
+    /// The master of a slot of a cluster.
+    Slot(Mutex<Vec<Endpoint>>, Login, u16),
 }
 
 impl Target {
-    pub(super) fn new(options: &Options) -> Self {
+    /// `key` is in the slot of sharded subscriptions.
+    pub(super) fn new(options: &Options, kind: Kind, key: &[u8]) -> Self {
         let login = Login::of(options);
         match &options.topology {
             Topology::Single(endpoint) => Self::Endpoint(endpoint.clone(), login),
             Topology::Sentinel(sentinels) => Self::Watched(Box::new(Watched::new(sentinels, options))),
+            Topology::Cluster { seeds } if kind == Kind::Sharded => {
+                Self::Slot(Mutex::new(seeds.clone()), login, slot(key))
+            }
             Topology::Cluster { seeds } => Self::Cluster(Mutex::new(seeds.clone()), login),
         }
     }
@@ -33,26 +43,47 @@ impl Target {
         match self {
             Self::Endpoint(endpoint, login) => Ok((login.dial(endpoint).await?, endpoint.clone())),
             Self::Watched(watched) => watched.dial().await,
-            Self::Cluster(known, login) => dial_any(known, login).await,
+            Self::Cluster(known, login) => {
+                let (wire, endpoint, _) = dial_any(known, login).await?;
+                Ok((wire, endpoint))
+            }
+            Self::Slot(known, login, slot) => {
+                let (wire, endpoint, ranges) = dial_any(known, login).await?;
+                let master = ranges
+                    .into_iter()
+                    .find(|range| range.holds(*slot))
+                    .map(|range| range.master);
+                match master {
+                    None => Err(LinkError::Disconnected(format!(
+                        "slot {slot} of the cluster has no node"
+                    ))),
+                    Some(master) if master == endpoint => Ok((wire, endpoint)),
+                    Some(master) => Ok((login.dial(&master).await?, master)),
+                }
+            }
         }
     }
 }
 
 /// Tries the nodes in random order, so that the subscriptions of many of us spread over the cluster.
-async fn dial_any(known: &Mutex<Vec<Endpoint>>, login: &Login) -> Result<(Wire, Endpoint), LinkError> {
+async fn dial_any(
+    known: &Mutex<Vec<Endpoint>>,
+    login: &Login,
+) -> Result<(Wire, Endpoint, Vec<Range>), LinkError> {
     let mut last = LinkError::Disconnected("no node of the cluster is known".to_owned());
     let mut candidates = known.lock().clone();
     candidates.shuffle(&mut rand::rng());
     for endpoint in candidates {
         match dial_healthy(&endpoint, login).await {
-            Ok((wire, nodes)) => {
+            Ok((wire, ranges)) => {
                 let mut known = known.lock();
-                for node in nodes {
-                    if !known.contains(&node) && known.len() < MAX_KNOWN {
-                        known.push(node);
+                for node in ranges.iter().flat_map(Range::nodes) {
+                    if !known.contains(node) && known.len() < MAX_KNOWN {
+                        known.push(node.clone());
                     }
                 }
-                return Ok((wire, endpoint));
+                drop(known);
+                return Ok((wire, endpoint, ranges));
             }
             Err(error) => last = error,
         }
@@ -60,8 +91,8 @@ async fn dial_any(known: &Mutex<Vec<Endpoint>>, login: &Login) -> Result<(Wire, 
     Err(last)
 }
 
-/// A connection to a node, and the other nodes that it knows.
-async fn dial_healthy(endpoint: &Endpoint, login: &Login) -> Result<(Wire, Vec<Endpoint>), LinkError> {
+/// A connection to a node that thinks its cluster is well, and the slots as that node knows them.
+async fn dial_healthy(endpoint: &Endpoint, login: &Login) -> Result<(Wire, Vec<Range>), LinkError> {
     let mut wire = login.dial(endpoint).await?;
     let asking = async {
         let info = text(wire.ask(redis::cmd("CLUSTER").arg("INFO")).await?)?;
@@ -70,26 +101,11 @@ async fn dial_healthy(endpoint: &Endpoint, login: &Login) -> Result<(Wire, Vec<E
                 "{endpoint} is cut off from its cluster"
             )));
         }
-        let slots = items(wire.ask(redis::cmd("CLUSTER").arg("SLOTS")).await?)?;
-        let mut known = Vec::new();
-        for range in slots {
-            for node in items(range)?.into_iter().skip(2) {
-                let mut node = items(node)?.into_iter();
-                if let (Some(host), Some(port)) = (node.next(), node.next())
-                    && let (Ok(host), Ok(port)) = (text(host), integer(port))
-                    && let Ok(port) = u16::try_from(port)
-                    && !host.is_empty()
-                {
-                    known.push(Endpoint::Tcp { host, port });
-                }
-            }
-        }
-        known.sort_by_key(ToString::to_string);
-        known.dedup();
-        Ok(known)
+        let slots = wire.ask(redis::cmd("CLUSTER").arg("SLOTS")).await?;
+        Range::read_all(slots, endpoint)
     };
-    let known = tokio::time::timeout(login.connect_timeout, asking)
+    let ranges = tokio::time::timeout(login.connect_timeout, asking)
         .await
         .unwrap_or(Err(LinkError::Timeout))?;
-    Ok((wire, known))
+    Ok((wire, ranges))
 }

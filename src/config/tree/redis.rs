@@ -102,6 +102,17 @@ section! {
         presence_hash_field_ttl: bool;
         /// Count users of channels in Redis, so that statistics of large channels are cheap.
         presence_user_mapping: bool;
+        /// In a cluster, divide publish/subscribe over that many partitions by `SSUBSCRIBE` and `SPUBLISH` (Redis 7),
+        /// so that its load spreads over the masters. 0 for publish/subscribe that every node of the cluster sees.
+        /// Every node needs the same number, and one connection for each partition.
+        sharded_pub_sub_partitions: usize;
+        /// Choose the partitions so that masters with equal shares of the slots get equal shares of them. Centrifugo
+        /// knows other names then: it cannot share channels with this node. Beyond v6.
+        sharded_pub_sub_balanced: bool;
+    }
+    refused {
+        /// A table of names that is not public; see `sharded_pub_sub_balanced`.
+        use_precomputed_partition_tags: bool;
     }
 }
 
@@ -111,6 +122,17 @@ section! {
         /// Keep history in lists, as old versions did, and not in streams. Lists know no versions of publications and
         /// cannot be read backwards.
         history_use_lists: bool;
+        /// In a cluster, divide publish/subscribe over that many partitions by `SSUBSCRIBE` and `SPUBLISH` (Redis 7),
+        /// so that its load spreads over the masters. 0 for publish/subscribe that every node of the cluster sees.
+        /// Every node needs the same number, and one connection for each partition.
+        sharded_pub_sub_partitions: usize;
+        /// Choose the partitions so that masters with equal shares of the slots get equal shares of them. Centrifugo
+        /// knows other names then: it cannot share channels with this node. Beyond v6.
+        sharded_pub_sub_balanced: bool;
+    }
+    refused {
+        /// A table of names that is not public; see `sharded_pub_sub_balanced`.
+        use_precomputed_partition_tags: bool;
     }
 }
 
