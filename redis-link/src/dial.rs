@@ -160,6 +160,8 @@ impl Login {
             name.arg("SETNAME").arg(&self.client_name);
             wire.ask(&name).await.map_err(refused)?;
         }
+        // Whoever should have introduced himself is told so now.
+        wire.ask(&redis::cmd("PING")).await.map_err(refused)?;
         Ok(())
     }
 }

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tidegate_redis_link::{
-    Call, Commands, Credentials, Endpoint, Kind, LinkError, Sentinels, Sink, Subscriptions, Topology,
+    Commands, Credentials, Endpoint, Kind, LinkError, Sentinels, Sink, Subscriptions, Topology,
 };
 
-use support::{Server, eventually, free_port};
+use support::{Server, command, eventually, free_port};
 
 struct Sentinel {
     port: u16,
@@ -65,14 +65,6 @@ impl Sink for Log {
     fn restored(&self, channels: Vec<Bytes>) {
         *self.1.lock() += channels.len();
     }
-}
-
-fn command(words: &[&str]) -> Call {
-    let mut command = redis::cmd(words[0]);
-    for word in &words[1..] {
-        command.arg(*word);
-    }
-    Call::command(0, None, command)
 }
 
 #[tokio::test]

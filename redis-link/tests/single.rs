@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tidegate_redis_link::redis::Value;
 use tidegate_redis_link::{Call, Commands, Kind, LinkError, Script, Sink, Subscriptions, integer, text};
 
-use support::{Server, eventually};
+use support::{Server, command, eventually};
 
 static APPEND: Script = Script::new(
     "local out = {} for i = 1, #KEYS do out[i] = redis.pcall('rpush', KEYS[i], ARGV[i]) end return out",
@@ -27,14 +27,6 @@ fn append(key: &str, item: usize) -> Call {
         vec![Bytes::copy_from_slice(key.as_bytes())],
         vec![Bytes::from(item.to_string())],
     )
-}
-
-fn command(words: &[&str]) -> Call {
-    let mut command = redis::cmd(words[0]);
-    for word in &words[1..] {
-        command.arg(*word);
-    }
-    Call::command(0, None, command)
 }
 
 async fn connected(server: &Server) -> Commands {

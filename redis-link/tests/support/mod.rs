@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use tidegate_redis_link::{Credentials, Endpoint, Options, Topology};
+use tidegate_redis_link::{Call, Credentials, Endpoint, Options, Topology};
 
 /// How long anything may take before a test gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -108,6 +108,15 @@ fn spawn(port: u16, args: &[String], directory: &std::path::Path) -> Child {
         .stdout(Stdio::null())
         .spawn()
         .expect("redis-server is installed (scripts/setup.sh)")
+}
+
+/// A command without a key.
+pub(crate) fn command(words: &[&str]) -> Call {
+    let mut command = redis::cmd(words[0]);
+    for word in &words[1..] {
+        command.arg(*word);
+    }
+    Call::command(0, None, command)
 }
 
 /// A port that was free a moment ago.
