@@ -5,6 +5,7 @@
 
 pub mod memory;
 mod publication;
+pub mod redis;
 
 use std::collections::BTreeMap;
 use std::future::Future;
