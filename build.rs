@@ -33,7 +33,13 @@ fn compile_protos() -> Result<(), Box<dyn Error>> {
     let mut config = prost_build::Config::new();
     config.bytes(["."]).btree_map(["."]);
     config.compile_fds(files.clone())?;
-    json_codegen::append(&files, Path::new(&env::var("OUT_DIR")?))
+    json_codegen::append(&files, Path::new(&env::var("OUT_DIR")?))?;
+    // What nodes and engines tell each other is never JSON.
+    let files = protox::compile(["proto/control.proto"], ["proto"])?;
+    let mut config = prost_build::Config::new();
+    config.bytes(["."]).btree_map(["."]);
+    config.compile_fds(files)?;
+    Ok(())
 }
 
 /// Writes a table of the built web client's files for `server::test_page`; an empty one if it was not built.

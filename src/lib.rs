@@ -7,6 +7,7 @@ pub mod api;
 pub mod auth;
 pub mod channels;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod delta;
 pub mod engine;

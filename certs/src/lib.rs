@@ -10,6 +10,7 @@
 //! - [`CertificateStore`] hands the current identity to each handshake and lets it be replaced while the
 //!   server runs. TCP and QUIC listeners share one store, hence always show the same certificate.
 //! - [`tcp_config`] and [`quic_config`] state the protocol rules of the two kinds of listener.
+//! - [`client_config`] does the same where we are the client.
 //! - [`DevelopmentCertificate`] makes WebTransport usable on a developer's machine without a CA.
 //! - [`test_ca`] issues certificates of every key kind to tests, so that no key is ever committed.
 //!
@@ -20,6 +21,7 @@
 
 #![forbid(unsafe_code)]
 
+mod client;
 mod development;
 mod error;
 mod keypair;
@@ -27,6 +29,7 @@ mod pem;
 mod server;
 pub mod test_ca;
 
+pub use client::{ClientTls, client_config};
 pub use development::{DevelopmentCertificate, Origin};
 pub use error::TlsError;
 pub use keypair::Identity;

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use prost::Message;
-use tidegate::protocol::{Commands, decode_emulation};
+use tidegate::protocol::{Commands, decode_emulation, emulated_commands};
 use tidegate_fuzz::choice;
 use tidegate_transports::Encoding;
 
@@ -28,21 +28,23 @@ fuzz_target!(|data: &[u8]| {
             };
             // What is ignored may be no text, and then there is nothing to compare with.
             let value = serde_json::from_slice::<serde_json::Value>(&body);
+            let commands = emulated_commands(Encoding::Json, request.data);
             if value.is_ok_and(|value| !value["data"].is_string()) {
-                assert!(request.data.is_empty());
+                assert!(commands.is_empty());
             }
-            read(Encoding::Json, request.data);
+            read(Encoding::Json, commands);
         }
         // Any text survives being put into a string.
         _ => {
             let text = String::from_utf8_lossy(data);
             let body = serde_json::json!({ "session": text, "node": "n", "data": text }).to_string();
             let request = decode_emulation(Encoding::Json, body.into()).expect("a request");
+            let commands = emulated_commands(Encoding::Json, request.data);
             assert_eq!(
-                (request.session.as_str(), &request.data[..]),
+                (request.session.as_str(), &commands[..]),
                 (&*text, text.as_bytes())
             );
-            read(Encoding::Json, request.data);
+            read(Encoding::Json, commands);
         }
     }
 });

@@ -176,7 +176,7 @@ macro_rules! section {
                     doc: concat!($($doc, "\n"),*),
                     fields: &[
                         $( $crate::config::definition::Field {
-                            name: stringify!($field),
+                            name: $crate::config::definition::plain(stringify!($field)),
                             kind: <$ty as $crate::config::definition::Described>::KIND,
                             default: concat!("" $(, $default)?),
                             doc: concat!($($field_doc, "\n"),*),
@@ -208,7 +208,7 @@ macro_rules! section {
             ) -> Self {
                 Self {
                     $( $field: $crate::config::definition::Resolve::resolve(
-                        node.and_then(|node| node.get(stringify!($field))),
+                        node.and_then(|node| node.get($crate::config::definition::plain(stringify!($field)))),
                         problems,
                     ), )*
                 }
@@ -245,6 +245,14 @@ macro_rules! rest {
 }
 
 pub(crate) use {rest, section, status};
+
+/// The name of an option whose field must be written as a raw identifier.
+pub(crate) const fn plain(field: &'static str) -> &'static str {
+    match field.as_bytes() {
+        [b'r', b'#', ..] => field.split_at(2).1,
+        _ => field,
+    }
+}
 
 /// An object whose options all have their defaults. That these can be read is the subject of a test.
 pub(crate) fn default_of<T: Object + Resolve>() -> T {

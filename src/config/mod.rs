@@ -38,6 +38,13 @@ pub use layers::Sources;
 pub use load::{Loaded, load};
 pub(crate) use pattern::ChannelPattern;
 pub use tree::*;
+
+/// Reads a duration in the spelling of Go, if it is one and not negative.
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+    u64::try_from(duration::parse(text).ok()?)
+        .ok()
+        .map(Duration::from_nanos)
+}
 pub use types::{
     DeltaType, ErrorMode, LogLevel, Named, PublicationDataFormat, RecoveryMode, RevocationStorage,
     SubscriptionType, Switched, TlsVersion,

@@ -111,9 +111,6 @@ fn source_of(kind: Kind, items: &[Node]) -> Source {
 
 fn refusal(leaf: &Leaf) -> String {
     match &leaf.value {
-        Value::Text(engine) if leaf.key == "engine.type" && engine != "redis" => {
-            format!("unknown engine type: {engine}")
-        }
         Value::Text(text) => format!("{} {text:?} is not supported by this version", leaf.key),
         _ => format!("{} is not supported by this version", leaf.key),
     }

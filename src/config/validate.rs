@@ -5,6 +5,7 @@
 //! whether a port is free) is left to that owner.
 
 mod channels;
+mod engines;
 mod limits;
 mod listeners;
 
@@ -22,6 +23,7 @@ pub(crate) fn check(config: &Config, table: &Table, problems: &mut Vec<Problem>)
     listeners::check(&mut check, config);
     channels::check(&mut check, config);
     limits::check(&mut check, config);
+    engines::check(&mut check, config);
     check.pings(&config.client);
     check.compression(config.websocket.compression_level);
 }

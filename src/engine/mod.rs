@@ -164,6 +164,14 @@ pub trait Controller: Send + Sync + 'static {
     /// once, inside a Tokio runtime.
     fn attach(&self, node: &str, receiver: Arc<dyn ControlReceiver>);
 
+    /// Whether messages can be sent and arrive now.
+    ///
+    /// # Errors
+    /// What is in the way, as last seen: nothing is waited for.
+    fn ready(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Sends to one node by its id, or to all of them, this one included. Messages to one destination arrive in the
     /// order in which the futures are first polled.
     ///

@@ -115,7 +115,8 @@ impl Node {
                 }
             }
         }
-        self.registry.authenticate(key, user, member, user_limit)
+        let client = member.handle.client.clone();
+        self.registry.authenticate(key, user, member, user_limit) && self.count_user(key, user, &client).await
     }
 
     /// All or nothing: what was joined before a failure is left again.

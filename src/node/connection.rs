@@ -112,6 +112,7 @@ impl TransportSession for Connection {
                 .transport_close(driver.member.handle.transport, disconnect.code);
         }
         driver.session.end(&cause);
+        driver.withdraw();
         driver.node.registry.close(driver.key, driver.session.user());
         driver.timer = None;
         // From memory everything is released now; what must wait for an engine is finished by a task of its own.
@@ -157,8 +158,15 @@ impl Driver {
             }
         }
         // Not only when the transport has ended: a client may take seconds over the closing handshake.
-        if self.session.disconnect().is_some() && !std::mem::replace(&mut self.withdrawn, true) {
-            self.node.registry.withdraw(self.key, self.session.user());
+        if self.session.disconnect().is_some() {
+            self.withdraw();
+        }
+    }
+
+    fn withdraw(&mut self) {
+        if !std::mem::replace(&mut self.withdrawn, true) {
+            let client = &self.member.handle.client;
+            self.node.withdraw(self.key, self.session.user(), client);
         }
     }
 

@@ -5,13 +5,17 @@
 
 mod acceptor;
 mod calls;
+mod cluster;
 mod connection;
 mod limits;
 mod operations;
+mod orders;
+mod readiness;
 mod receiver;
 mod registry;
 mod restored;
 mod revocation;
+mod users;
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -23,7 +27,9 @@ use crate::hub::{Event, Hub};
 use crate::protocol::Disconnect;
 use crate::session::{Context, Now};
 pub use acceptor::{Admission, NodeAcceptor};
+pub use cluster::{EmulationTarget, Forwarded};
 pub use limits::ConnectionLimits;
+pub use readiness::Readiness;
 use registry::Registry;
 
 /// One process of a cluster.
@@ -39,8 +45,8 @@ pub struct Node {
     registry: Registry,
     broker: Arc<dyn Broker>,
     presence: Arc<dyn PresenceStore>,
-    controller: Option<Arc<dyn Controller>>,
-    user_connections: Option<Arc<dyn UserConnections>>,
+    cluster: Option<cluster::Cluster>,
+    user_connections: Option<users::CountedUsers>,
     stopping: CancellationToken,
     intervals: operations::Intervals,
 }
@@ -61,6 +67,8 @@ pub struct Parts {
     pub controller: Option<Arc<dyn Controller>>,
     /// Where the connections of users are counted over all nodes.
     pub user_connections: Option<Arc<dyn UserConnections>>,
+    /// Connections of one user to all nodes; `None` for no limit.
+    pub user_connection_limit: Option<usize>,
     /// Window of the metrics inside `info`; zero = none.
     pub info_metrics_interval: Duration,
 }
@@ -77,6 +85,7 @@ impl Node {
             presence,
             controller,
             user_connections,
+            user_connection_limit,
             info_metrics_interval,
         } = parts;
         Arc::new_cyclic(|me| Self {
@@ -89,8 +98,8 @@ impl Node {
             registry: Registry::default(),
             broker,
             presence,
-            controller,
-            user_connections,
+            cluster: controller.map(cluster::Cluster::new),
+            user_connections: users::CountedUsers::new(user_connections, user_connection_limit),
             stopping: CancellationToken::new(),
             intervals: operations::Intervals::new(info_metrics_interval),
         })
@@ -132,6 +141,12 @@ impl Node {
             handle.mailbox.post(Event::Disconnect(Disconnect::SHUTDOWN));
         }
         self.registry.emptied().await;
+        self.leave_cluster().await;
+    }
+
+    /// Seconds since the start.
+    fn uptime(&self) -> u32 {
+        u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX)
     }
 
     /// The time of this machine.
@@ -155,6 +170,10 @@ pub struct Counts {
     pub channels: usize,
     /// Subscriptions.
     pub subscriptions: usize,
+}
+
+fn saturate(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// Unix time in milliseconds.

@@ -5,28 +5,24 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
 
-use super::registry::Member;
-use super::{Node, unix_ms};
+use super::orders::{Target, acted, expire, is_past, order_each, subscribe_each, subscribe_order};
+use super::{Node, saturate, unix_ms};
 use crate::api::message::{
-    BlockUserRequest, ChannelInfo, ChannelsRequest, ChannelsResult, ClientInfo as ApiClientInfo,
-    DisconnectRequest, HistoryRemoveRequest, HistoryRequest, HistoryResult, InfoResult,
-    InvalidateUserTokensRequest, Metrics as ApiMetrics, NodeResult, PresenceRequest, PresenceResult,
-    PresenceStatsRequest, PresenceStatsResult, Publication as ApiPublication, PublishRequest, PublishResult,
-    RefreshRequest, RevokeTokenRequest, SubscribeOptionOverride, SubscribeRequest, UnblockUserRequest,
-    UnsubscribeRequest,
+    BlockUserRequest, ChannelsRequest, ChannelsResult, ClientInfo as ApiClientInfo, DisconnectRequest,
+    HistoryRemoveRequest, HistoryRequest, HistoryResult, InfoResult, InvalidateUserTokensRequest,
+    Metrics as ApiMetrics, NodeResult, PresenceRequest, PresenceResult, PresenceStatsRequest,
+    PresenceStatsResult, Publication as ApiPublication, PublishRequest, PublishResult, RefreshRequest,
+    RevokeTokenRequest, SubscribeOptionOverride, SubscribeRequest, UnblockUserRequest, UnsubscribeRequest,
 };
 use crate::api::{ApiError, Operations, PublishOrigin};
-use crate::channels::{Glob, Namespace, Overrides, Source, SubscriptionExtras, SubscriptionType, Wishes};
+use crate::channels::{Namespace, Overrides, Source, SubscriptionExtras, SubscriptionType, Wishes};
+use crate::cluster::{Control, message};
 use crate::engine::{ClientInfo, EngineError, HistoryQuery, Publication, PublishOptions, Since};
 use crate::hub::Event;
 use crate::protocol::{Disconnect, Unsubscribe};
 use crate::session::retention;
 use crate::telemetry::{Action, FrameType};
-
-/// How long the API waits for connections to act: they do so at once unless their engine hangs.
-const ACT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Operations for Node {
     async fn publish(
@@ -58,8 +54,14 @@ impl Operations for Node {
     async fn subscribe(&self, request: SubscribeRequest) -> Result<(), ApiError> {
         let rules = self.context.rules.load_full();
         let namespace = namespace_of(&rules.channels, &request.channel)?;
-        let members = self.members(&request.user, &request.client, &request.session);
-        if members.is_empty() {
+        let target = Target {
+            user: &request.user,
+            client: &request.client,
+            session: &request.session,
+            ..Target::default()
+        };
+        let members = self.members(target);
+        if members.is_empty() && self.cluster.is_none() {
             return Ok(());
         }
         let extras = SubscriptionExtras {
@@ -77,20 +79,20 @@ impl Operations for Node {
             extras,
         );
         if grant.is_expired(unix_ms().div_euclid(1000)) {
-            return Err(ApiError::Internal);
+            return if members.is_empty() {
+                Ok(())
+            } else {
+                Err(ApiError::Internal)
+            };
         }
         let since = request.recover_since.map(|since| Since {
             offset: since.offset,
             epoch: since.epoch,
         });
-        act(members, |done| Event::Subscribe {
-            channel: request.channel.as_str().into(),
-            grant: Box::new(grant.clone()),
-            since: since.clone(),
-            done,
-        })
-        .await;
-        Ok(())
+        let acting = subscribe_each(members, &request.channel, &grant, since.as_ref());
+        let order = subscribe_order(target, &request.channel, &grant, since.as_ref());
+        let (told, ()) = tokio::join!(self.order_others(order), acted(acting));
+        told
     }
 
     async fn unsubscribe(&self, request: UnsubscribeRequest) -> Result<(), ApiError> {
@@ -99,14 +101,28 @@ impl Operations for Node {
             return Ok(());
         }
         namespace_of(&self.context.rules.load_full().channels, &request.channel)?;
-        let members = self.members(&request.user, &request.client, &request.session);
-        act(members, |done| Event::Unsubscribe {
+        let target = Target {
+            user: &request.user,
+            client: &request.client,
+            session: &request.session,
+            ..Target::default()
+        };
+        let acting = order_each(self.members(target), |done| Event::Unsubscribe {
             channel: request.channel.as_str().into(),
             unsubscribe: Unsubscribe::SERVER,
             done,
-        })
-        .await;
-        Ok(())
+        });
+        let order = Control::Unsubscribe(message::Unsubscribe {
+            channel: request.channel.clone(),
+            user: request.user.clone(),
+            client: request.client.clone(),
+            session: request.session.clone(),
+            code: Unsubscribe::SERVER.code,
+            reason: Unsubscribe::SERVER.reason.into_owned(),
+            ..message::Unsubscribe::default()
+        });
+        let (told, ()) = tokio::join!(self.order_others(order), acted(acting));
+        told
     }
 
     async fn disconnect(&self, request: DisconnectRequest) -> Result<(), ApiError> {
@@ -120,30 +136,54 @@ impl Operations for Node {
                 disconnect.reason = asked.reason.into();
             }
         }
-        for member in self.members(&request.user, &request.client, &request.session) {
-            if !request.whitelist.contains(&member.handle.client) {
-                member.handle.mailbox.post(Event::Disconnect(disconnect.clone()));
-            }
-        }
-        Ok(())
+        let target = Target {
+            user: &request.user,
+            client: &request.client,
+            session: &request.session,
+            ..Target::default()
+        };
+        self.disconnect_here(target, &request.whitelist, &disconnect);
+        let order = Control::Disconnect(message::Disconnect {
+            user: request.user,
+            whitelist: request.whitelist,
+            code: disconnect.code,
+            reason: disconnect.reason.into_owned(),
+            client: request.client,
+            session: request.session,
+            ..message::Disconnect::default()
+        });
+        self.order_others(order).await
     }
 
     async fn refresh(&self, request: RefreshRequest) -> Result<(), ApiError> {
-        let members = self.members(&request.user, &request.client, &request.session);
-        let is_past = request.expire_at > 0 && request.expire_at <= unix_ms().div_euclid(1000);
-        if request.expired || is_past {
-            for member in members {
-                member.handle.mailbox.post(Event::Disconnect(Disconnect::EXPIRED));
-            }
-            return Ok(());
-        }
-        act(members, |done| Event::Refresh {
+        let target = Target {
+            user: &request.user,
+            client: &request.client,
+            session: &request.session,
+            ..Target::default()
+        };
+        let members = self.members(target);
+        let acting = if request.expired || is_past(request.expire_at) {
+            expire(members);
+            Vec::new()
+        } else {
+            order_each(members, |done| Event::Refresh {
+                expire_at: request.expire_at,
+                info: request.info.clone(),
+                done,
+            })
+        };
+        let order = Control::Refresh(message::Refresh {
+            user: request.user.clone(),
+            client: request.client.clone(),
+            expired: request.expired,
             expire_at: request.expire_at,
             info: request.info.clone(),
-            done,
-        })
-        .await;
-        Ok(())
+            session: request.session.clone(),
+            ..message::Refresh::default()
+        });
+        let (told, ()) = tokio::join!(self.order_others(order), acted(acting));
+        told
     }
 
     async fn block_user(&self, request: BlockUserRequest) -> Result<(), ApiError> {
@@ -231,30 +271,11 @@ impl Operations for Node {
     }
 
     async fn channels(&self, request: ChannelsRequest) -> Result<ChannelsResult, ApiError> {
-        let glob = match request.pattern.as_str() {
-            "" => None,
-            pattern => Some(Glob::new(pattern).map_err(|_| ApiError::Internal)?),
-        };
-        let channels = self
-            .hub
-            .channels()
-            .into_iter()
-            .filter(|(channel, _)| glob.as_ref().is_none_or(|glob| glob.is_match(channel)))
-            .map(|(channel, clients)| {
-                (
-                    channel.to_string(),
-                    ChannelInfo {
-                        num_clients: saturate(clients),
-                    },
-                )
-            })
-            .collect();
-        Ok(ChannelsResult { channels })
+        self.channels_everywhere(&request.pattern).await
     }
 
     async fn info(&self) -> Result<InfoResult, ApiError> {
         let counts = self.counts();
-        let uptime = self.started.elapsed().as_secs();
         let node = NodeResult {
             uid: self.id.clone(),
             name: self.name.clone(),
@@ -263,11 +284,28 @@ impl Operations for Node {
             num_users: saturate(counts.users),
             num_channels: saturate(counts.channels),
             num_subs: saturate(counts.subscriptions),
-            uptime: u32::try_from(uptime).unwrap_or(u32::MAX),
+            uptime: self.uptime(),
             metrics: self.intervals.current(|| self.context.metrics.flatten(counts)),
             ..NodeResult::default()
         };
-        Ok(InfoResult { nodes: vec![node] })
+        let others = self.peer_infos().into_iter().map(|info| NodeResult {
+            uid: info.uid,
+            name: info.name,
+            version: info.version,
+            num_clients: info.num_clients,
+            num_users: info.num_users,
+            num_channels: info.num_channels,
+            num_subs: info.num_subs,
+            uptime: info.uptime,
+            metrics: info.metrics.map(|metrics| ApiMetrics {
+                interval: metrics.interval,
+                items: metrics.items,
+            }),
+            ..NodeResult::default()
+        });
+        Ok(InfoResult {
+            nodes: std::iter::once(node).chain(others).collect(),
+        })
     }
 
     fn is_stopping(&self) -> bool {
@@ -304,15 +342,6 @@ impl Node {
             delta: request.delta || namespace.delta_publish,
         };
         Ok((request.channel, publication, options))
-    }
-
-    fn members(&self, user: &str, client: &str, session: &str) -> Vec<Member> {
-        let mut members = self.registry.of_user(user);
-        members.retain(|member| {
-            (client.is_empty() || member.handle.client == client)
-                && (session.is_empty() || *member.session == *session)
-        });
-        members
     }
 
     fn require_presence(&self, channel: &str) -> Result<(), ApiError> {
@@ -358,8 +387,13 @@ impl Intervals {
         }
     }
 
+    /// How long each lasts.
+    pub(super) fn length(&self) -> Duration {
+        self.interval
+    }
+
     /// The metrics of the last whole interval; zeros in the first one, `None` if switched off.
-    fn current(&self, read: impl FnOnce() -> BTreeMap<String, MetricValue>) -> Option<ApiMetrics> {
+    pub(super) fn current(&self, read: impl FnOnce() -> BTreeMap<String, MetricValue>) -> Option<ApiMetrics> {
         if self.interval.is_zero() {
             return None;
         }
@@ -391,27 +425,6 @@ impl Intervals {
             interval: self.interval.as_secs_f64(),
             items,
         })
-    }
-}
-
-/// Posts an event to each connection and waits until all have acted or gone.
-async fn act(members: Vec<Member>, event: impl Fn(oneshot::Sender<()>) -> Event) {
-    let acted: Vec<_> = members
-        .into_iter()
-        .map(|member| {
-            let (done, acted) = oneshot::channel();
-            member.handle.mailbox.post(event(done));
-            acted
-        })
-        .collect();
-    let all = async {
-        for acted in acted {
-            // A dropped sender means that the connection has gone.
-            let _ = acted.await;
-        }
-    };
-    if tokio::time::timeout(ACT_TIMEOUT, all).await.is_err() {
-        tracing::warn!("a connection did not act on a server API request in time");
     }
 }
 
@@ -461,8 +474,4 @@ fn api_publication(publication: &Publication) -> ApiPublication {
         offset: publication.offset,
         tags: publication.tags.clone(),
     }
-}
-
-fn saturate(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
 }

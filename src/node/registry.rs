@@ -55,7 +55,8 @@ impl Registry {
         self.state.lock().open.insert(key, handle);
     }
 
-    /// Enters an authenticated connection; `false` if the user has `limit` connections already.
+    /// Enters an authenticated connection; `false` if the user has `limit` connections already, or if the connection
+    /// has gone.
     pub(super) fn authenticate(
         &self,
         key: ConnectionKey,
@@ -64,6 +65,9 @@ impl Registry {
         limit: Option<usize>,
     ) -> bool {
         let mut state = self.state.lock();
+        if !state.open.contains_key(&key) {
+            return false;
+        }
         let members = state.users.entry_ref(user).or_default();
         if !user.is_empty() && limit.is_some_and(|limit| members.len() >= limit) {
             return false;
@@ -71,6 +75,28 @@ impl Registry {
         members.insert(key, member);
         state.authenticated += 1;
         true
+    }
+
+    /// Whether an authenticated connection is entered.
+    pub(super) fn has(&self, key: ConnectionKey, user: &str) -> bool {
+        let state = self.state.lock();
+        state
+            .users
+            .get(user)
+            .is_some_and(|members| members.contains_key(&key))
+    }
+
+    /// User and client id of every connection that is not anonymous.
+    pub(super) fn clients(&self) -> Vec<(String, String)> {
+        let state = self.state.lock();
+        let named = state.users.iter().filter(|(user, _)| !user.is_empty());
+        named
+            .flat_map(|(user, members)| {
+                members
+                    .values()
+                    .map(|member| (user.clone(), member.handle.client.clone()))
+            })
+            .collect()
     }
 
     /// The session has closed: it counts for nothing any more, although its transport may still be saying goodbye.
@@ -98,6 +124,16 @@ impl Registry {
             .users
             .get(user)
             .map_or_else(Vec::new, |members| members.values().cloned().collect())
+    }
+
+    /// All authenticated connections.
+    pub(super) fn authenticated(&self) -> Vec<Member> {
+        let state = self.state.lock();
+        state
+            .users
+            .values()
+            .flat_map(|members| members.values().cloned())
+            .collect()
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Handle>> {

@@ -4,39 +4,52 @@
 use bytes::Bytes;
 use prost::Message;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use tidegate_transports::Encoding;
 
 use super::message::EmulationRequest;
 
-/// Reads the body of an emulation request; `None` if it is none, which is answered with 400.
-///
-/// In JSON `data` is a string of newline-delimited commands. Anything else in its place holds no commands, which
-/// the session finds out: an empty batch is malformed.
+/// Reads the body of an emulation request; `None` if it is none, which is answered with 400. Its `data` is as it was
+/// posted: nodes pass it on like that, see [`emulated_commands`].
 #[must_use]
 pub fn decode_emulation(encoding: Encoding, body: Bytes) -> Option<EmulationRequest> {
     match encoding {
         Encoding::Protobuf => EmulationRequest::decode(body).ok(),
         Encoding::Json => {
-            let request: JsonRequest = serde_json::from_slice(&body).ok()?;
-            let data = match request.data {
-                Some(serde_json::Value::String(data)) => data,
-                _ => String::new(),
-            };
+            let request: JsonRequest<'_> = serde_json::from_slice(&body).ok()?;
+            let data = request
+                .data
+                .map_or_else(Bytes::new, |data| body.slice_ref(data.get().as_bytes()));
             Some(EmulationRequest {
                 node: request.node.unwrap_or_default(),
                 session: request.session.unwrap_or_default(),
-                data: data.into(),
+                data,
             })
         }
     }
 }
 
+/// The commands in the `data` of an emulation request.
+///
+/// In JSON `data` is a string of newline-delimited commands. Anything else in its place holds no commands, which
+/// the session finds out: an empty batch is malformed.
+#[must_use]
+pub fn emulated_commands(encoding: Encoding, posted: Bytes) -> Bytes {
+    match encoding {
+        Encoding::Protobuf => posted,
+        Encoding::Json => serde_json::from_slice::<String>(&posted)
+            .unwrap_or_default()
+            .into(),
+    }
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct JsonRequest {
+struct JsonRequest<'a> {
     session: Option<String>,
     node: Option<String>,
-    data: Option<serde_json::Value>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
 }
 
 #[cfg(test)]
@@ -44,8 +57,10 @@ mod tests {
     use super::*;
 
     fn json(body: &'static str) -> Option<(String, String, Bytes)> {
-        decode_emulation(Encoding::Json, Bytes::from_static(body.as_bytes()))
-            .map(|request| (request.session, request.node, request.data))
+        decode_emulation(Encoding::Json, Bytes::from_static(body.as_bytes())).map(|request| {
+            let commands = emulated_commands(Encoding::Json, request.data);
+            (request.session, request.node, commands)
+        })
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::engine::{ClientInfo, Publication};
 pub use codes::{Disconnect, ErrorCode, Unsubscribe};
 pub use decode::{Commands, DecodeError};
 pub use delta::{Patch, delta_messages, encode_delta};
-pub use emulation::decode_emulation;
+pub use emulation::{decode_emulation, emulated_commands};
 pub use encode::{EncodeError, encode_reply};
 pub use push::{Address, encode_publication};
 

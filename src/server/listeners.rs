@@ -16,6 +16,7 @@ use tidegate_transports::workers::Workers;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::emulation::Sessions;
 use super::routes::{Endpoint, Routes, Service};
 use super::surface::{Surface, folder, outbox_options, path};
 use super::test_page::{self, PageFacts, PageTransports, TestPage};
@@ -171,6 +172,7 @@ impl Listeners {
         let tls = Tls::build(config, background)?;
         let emulation = Arc::new(EmulationRegistry::default());
         background.spawn(sweep(emulation.clone()));
+        node.serve_emulation(Arc::new(Sessions(emulation.clone())));
         let assembly = Assembly {
             config,
             node,

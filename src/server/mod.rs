@@ -87,6 +87,7 @@ impl Server {
             presence: engines.presence,
             controller: engines.controller,
             user_connections: engines.user_connections,
+            user_connection_limit: config.client.user_connection_limit_cluster,
             info_metrics_interval: config.node.info_metrics_aggregate_interval,
         });
         engines.broker.attach(node.clone());
@@ -106,6 +107,8 @@ impl Server {
         let mut background = JoinSet::new();
         background.spawn(sweep(engines.sweeper, node.context().clone()));
         background.spawn(node.context().delays.clone().run());
+        background.spawn(node.clone().stay_in_cluster());
+        background.spawn(node.clone().renew_users(config.client.presence_update_interval));
         let listeners = Listeners::open(config, sockets, workers, &node, &acceptor, &stop, &mut background)?;
         log_warnings(loaded);
         Ok(Self {

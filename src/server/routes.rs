@@ -19,7 +19,7 @@ use super::emulation::Emulation;
 use super::instrument::{self, Counted};
 use super::test_page::TestPage;
 use crate::api::http::HttpApi;
-use crate::node::{Node, NodeAcceptor};
+use crate::node::{Node, NodeAcceptor, Readiness};
 use crate::telemetry::Metrics;
 
 /// What answers a path.
@@ -32,6 +32,7 @@ pub(super) enum Endpoint {
     Emulation(Emulation),
     Init,
     Health,
+    Ready(Arc<Node>),
     Metrics(Arc<Metrics>, Arc<Node>),
 }
 
@@ -46,7 +47,7 @@ impl Endpoint {
 
     /// Whether pages of other origins may call it.
     fn has_cors(&self) -> bool {
-        !matches!(self, Self::Health | Self::Metrics(..))
+        !matches!(self, Self::Health | Self::Ready(_) | Self::Metrics(..))
     }
 }
 
@@ -181,6 +182,7 @@ impl Routes {
                 _ => return streaming::status(StatusCode::METHOD_NOT_ALLOWED),
             },
             Endpoint::Health => json("{}", "application/json"),
+            Endpoint::Ready(node) => ready(&node.readiness()),
             Endpoint::Metrics(metrics, node) => super::metrics_page(metrics, node),
         };
         if let Some(cors) = cors.filter(|_| response.status() != StatusCode::SWITCHING_PROTOCOLS) {
@@ -205,6 +207,18 @@ pub(super) fn full(body: impl Into<Bytes>, content_type: &'static str) -> Respon
 
 fn json(body: &'static str, content_type: &'static str) -> Response<Body> {
     full(Bytes::from_static(body.as_bytes()), content_type)
+}
+
+/// 503 takes a node out of a balancer; what stands in the body is for people.
+fn ready(readiness: &Readiness) -> Response<Body> {
+    let mut response = full(
+        serde_json::to_vec(readiness).unwrap_or_default(),
+        "application/json",
+    );
+    if !readiness.ready {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response
 }
 
 fn not_found() -> Response<Body> {

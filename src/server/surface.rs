@@ -65,7 +65,7 @@ impl Surface {
         }
         if config.http_stream.enabled || config.sse.enabled {
             let emulation = Emulation {
-                node: node.id().to_owned(),
+                node: node.clone(),
                 max_request_body_size: config.emulation.max_request_body_size,
             };
             surface.add(
@@ -100,6 +100,10 @@ impl Surface {
         }
         if config.health.enabled {
             surface.add(9, "health", &config.health.handler_prefix, Endpoint::Health);
+        }
+        if config.ready.enabled {
+            let endpoint = Endpoint::Ready(node.clone());
+            surface.add(10, "ready", &config.ready.handler_prefix, endpoint);
         }
         surface
     }

@@ -248,7 +248,7 @@ impl Session {
         }
         let body = message::Unsubscribe {
             code: unsubscribe.code,
-            reason: unsubscribe.reason.to_owned(),
+            reason: unsubscribe.reason.to_string(),
         };
         let push = message::Push {
             channel: channel.to_string(),

@@ -54,7 +54,7 @@ fn parts_of_the_reference() {
     let whole = markdown(1);
     for line in [
         "- `http_server.development_certificate.directory`",
-        "- `engine.type`",
+        "- `controller.enabled`",
         "- `client.proxy.connect.enabled`",
         "- `consumers[].enabled`",
         "- `channel.without_namespace.subscribe_proxy_name`",

@@ -12,8 +12,8 @@ fn unsupported_options_are_named() {
             r#"{"broker": {"type": "memory", "redis": {"prefix": "centrifugo", "io_timeout": "4s"}}}"#,
             &[],
         ),
-        (r#"{"broker": {"nats": {"url": "nats://n"}}}"#, &["broker"]),
-        (r#"{"engine": {"redis": {"address": "redis://r"}}}"#, &["engine"]),
+        (r#"{"broker": {"nats": {"url": "nats://n"}}}"#, &["broker.nats"]),
+        (r#"{"engine": {"redis": {"address": "redis://r:1"}}}"#, &[]),
         (
             r#"{"uni_websocket.enabled": true, "grpc_api": {"enabled": true}}"#,
             &["grpc_api", "uni_websocket"],
@@ -66,22 +66,6 @@ fn unsupported_options_are_named() {
 #[test]
 fn options_that_must_not_be_ignored_are_refused() {
     for (key, value, message) in [
-        (
-            "engine.type",
-            "redis",
-            "engine.type \"redis\" is not supported by this version",
-        ),
-        ("engine.type", "foo", "unknown engine type: foo"),
-        (
-            "broker.enabled",
-            "true",
-            "broker.enabled is not supported by this version",
-        ),
-        (
-            "presence_manager.enabled",
-            "true",
-            "presence_manager.enabled is not supported by this version",
-        ),
         (
             "controller.enabled",
             "true",

@@ -405,3 +405,58 @@ fn channel_patterns() {
         )
         .loaded();
 }
+
+#[test]
+fn engines() {
+    for (text, key, message) in [
+        (
+            r#"{"engine.type": "foo"}"#,
+            "engine.type",
+            "unknown engine type: foo",
+        ),
+        (
+            r#"{"broker.type": "foo"}"#,
+            "broker.type",
+            "unknown broker type: foo",
+        ),
+        (
+            r#"{"broker": {"enabled": true, "type": "postgres"}}"#,
+            "broker.type",
+            "broker.type \"postgres\" is not supported by this version",
+        ),
+        (
+            r#"{"presence_manager.type": "nats"}"#,
+            "presence_manager.type",
+            "unknown presence manager type: nats",
+        ),
+        (
+            r#"{"engine": {"type": "redis", "redis": {"address": "here"}}}"#,
+            "engine.redis.address",
+            "malformed connection address, must be Redis URL or host:port",
+        ),
+        (
+            r#"{"broker": {"enabled": true, "type": "redis", "redis": {"cluster_address": ["x"]}}}"#,
+            "broker.redis.cluster_address",
+            "malformed Redis Cluster address: x",
+        ),
+        (
+            r#"{"presence_manager": {"enabled": true, "type": "redis", "redis": {"sentinel_address": ["a:1"]}}}"#,
+            "presence_manager.redis.sentinel_address",
+            "master name must be set when using Redis Sentinel",
+        ),
+    ] {
+        let problem = Setup::new().json(text).problem();
+        assert_eq!((problem.key.as_str(), problem.message.as_str()), (key, message));
+    }
+    for text in [
+        r#"{"engine": {"type": "redis", "redis": {"address": ["a:1", "b:2"], "db": 3, "presence_ttl": "90s"}}}"#,
+        r#"{"engine": {"type": "redis", "redis": {"address": "nowhere"}},
+            "broker": {"enabled": true}, "presence_manager": {"enabled": true}}"#,
+        r#"{"engine": {"type": "memory", "redis": {"address": "not in use"}}}"#,
+        r#"{"broker": {"type": "postgres"}}"#,
+    ] {
+        Setup::new().json(text).loaded();
+    }
+    let set = Setup::new().var("CENTRIFUGO_ENGINE_REDIS_ADDRESS", "a:1 b:2");
+    assert_eq!(set.loaded().config.engine.redis.redis.address, ["a:1", "b:2"]);
+}

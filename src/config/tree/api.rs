@@ -41,6 +41,17 @@ section! {
 }
 
 section! {
+    /// Readiness, on the internal listener: answers 200 while the engines can do their work, and 503 with what is in
+    /// the way while they cannot, or while the server stops. Beyond v6.
+    pub struct Ready {
+        /// Serve it.
+        enabled: bool;
+        /// Path.
+        handler_prefix: String = "/ready";
+    }
+}
+
+section! {
     /// Health check, on the internal listener: answers 200 as soon as the server listens, without looking at
     /// anything it depends on.
     pub struct Health {

@@ -73,6 +73,9 @@ section! {
         /// Connections of one user to this node (disconnect 3504 above that); anonymous users are not counted. 0
         /// for no limit.
         user_connection_limit: Option<usize>;
+        /// Connections of one user to all nodes (disconnect 3504 above that); anonymous users are not counted. 0 for
+        /// no limit. Needs Redis. While Redis cannot be asked, connections are let in. Beyond v6.
+        user_connection_limit_cluster: Option<usize>;
         /// New connections per second to this node (503 above that). 0 for no limit.
         connection_rate_limit: Option<usize>;
         /// Tell clients the server's time as they connect, in Unix milliseconds.

@@ -2,8 +2,8 @@
 
 use super::super::definition::section;
 use super::super::types::GoDuration;
-use super::engines::Redis;
 use super::http_server::TlsOptions;
+use super::redis::Redis;
 
 section! {
     /// A source of server API requests.

@@ -1,45 +1,42 @@
-//! Engines other than memory: known, so that their options are named when they are set.
+//! Which engine does what (engines.md 1).
 //!
-//! To run on memory where Redis was asked for would split a cluster into islands, so what selects an engine is
-//! refused and not only warned about (see `validate`).
+//! To run on memory where another engine was asked for would split a cluster into islands, so an engine that this
+//! version does not have is refused and not only warned about (see `validate/engines.rs`).
 
 use std::collections::BTreeMap;
 
 use super::super::definition::section;
 use super::super::types::GoDuration;
 use super::http_server::TlsOptions;
+use super::redis::{BrokerRedis, EngineRedis, PresenceRedis, Redis, RedisWith};
 
 section! {
-    /// What keeps history and presence.
-    pub(crate) struct Engine {}
-    unsupported {
-        /// Redis.
-        redis: EngineRedis;
-    }
-    refused {
-        /// `memory`, or an engine that this version does not have.
-        type: String = "memory";
+    /// What keeps history and presence, and joins nodes.
+    pub struct Engine {
+        /// `memory` for a node that acts alone, `redis` for nodes that act together.
+        r#type: String = "memory";
+        /// Redis, where the type says so.
+        redis: RedisWith<EngineRedis>;
     }
 }
 
 section! {
-    /// A broker of its own.
-    pub(crate) struct Broker {}
+    /// A broker of its own: publish/subscribe between nodes, and history.
+    pub struct Broker {
+        /// Take this broker in place of the engine's.
+        enabled: bool;
+        /// `memory` or `redis`.
+        r#type: String = "memory";
+        /// Redis, where the type says so.
+        redis: RedisWith<BrokerRedis>;
+    }
     unsupported {
-        /// Kind of broker.
-        type: String = "memory";
-        /// Redis.
-        redis: BrokerRedis;
         /// NATS.
         nats: Nats;
         /// PostgreSQL.
         postgres: Postgres;
         /// Redis and NATS.
         redisnats: RedisNats;
-    }
-    refused {
-        /// Whether it is used.
-        enabled: bool;
     }
 }
 
@@ -48,7 +45,7 @@ section! {
     pub(crate) struct RedisNats {}
     unsupported {
         /// Redis.
-        redis: BrokerRedis;
+        redis: RedisWith<BrokerRedis>;
         /// NATS.
         nats: Nats;
     }
@@ -56,16 +53,13 @@ section! {
 
 section! {
     /// A presence manager of its own.
-    pub(crate) struct PresenceManager {}
-    unsupported {
-        /// Kind of presence manager.
-        type: String = "memory";
-        /// Redis.
-        redis: PresenceRedis;
-    }
-    refused {
-        /// Whether it is used.
+    pub struct PresenceManager {
+        /// Take this presence manager in place of the engine's.
         enabled: bool;
+        /// `memory` or `redis`.
+        r#type: String = "memory";
+        /// Redis, where the type says so.
+        redis: RedisWith<PresenceRedis>;
     }
 }
 
@@ -94,95 +88,6 @@ section! {
     refused {
         /// Whether it is used.
         enabled: bool;
-    }
-}
-
-section! {
-    /// Connections to Redis.
-    pub(crate) struct Redis {}
-    unsupported {
-        /// Shards.
-        address: Vec<String> = "redis://127.0.0.1:6379";
-        /// Prefix of keys and channels.
-        prefix: String = "centrifugo";
-        /// How long connecting may take.
-        connect_timeout: GoDuration = "1s";
-        /// How long a command may take.
-        io_timeout: GoDuration = "4s";
-        /// Database number.
-        db: i64;
-        /// User.
-        user: String;
-        /// Password.
-        password: String;
-        /// Name told to the server.
-        client_name: String;
-        /// Speak RESP2.
-        force_resp2: bool;
-        /// Clusters.
-        cluster_address: Vec<String>;
-        /// TLS.
-        tls: TlsOptions;
-        /// Sets of sentinels.
-        sentinel_address: Vec<String>;
-        /// User at the sentinels.
-        sentinel_user: String;
-        /// Password at the sentinels.
-        sentinel_password: String;
-        /// Name of the master.
-        sentinel_master_name: String;
-        /// Name told to the sentinels.
-        sentinel_client_name: String;
-        /// TLS to the sentinels.
-        sentinel_tls: TlsOptions;
-        /// Connections to replicas.
-        replica_client: ReplicaClient;
-    }
-}
-
-section! {
-    /// Connections to replicas.
-    pub(crate) struct ReplicaClient {}
-    unsupported {
-        /// Whether there are any.
-        enabled: bool;
-    }
-}
-
-section! {
-    /// Redis as engine.
-    pub(crate) struct EngineRedis: Redis {}
-    unsupported {
-        /// Keep history in lists.
-        history_use_lists: bool;
-        /// How long presence outlives its last refresh.
-        presence_ttl: GoDuration = "60s";
-        /// Let fields of hashes expire.
-        presence_hash_field_ttl: bool;
-        /// Keep connections by user.
-        presence_user_mapping: bool;
-    }
-}
-
-section! {
-    /// Redis as broker.
-    pub(crate) struct BrokerRedis: Redis {}
-    unsupported {
-        /// Keep history in lists.
-        history_use_lists: bool;
-    }
-}
-
-section! {
-    /// Redis as presence manager.
-    pub(crate) struct PresenceRedis: Redis {}
-    unsupported {
-        /// How long presence outlives its last refresh.
-        presence_ttl: GoDuration = "60s";
-        /// Let fields of hashes expire.
-        presence_hash_field_ttl: bool;
-        /// Keep connections by user.
-        presence_user_mapping: bool;
     }
 }
 

@@ -10,19 +10,22 @@ mod others;
 mod process;
 mod proxies;
 mod rate_limit;
+mod redis;
 mod revocation;
 mod transports;
 mod unidirectional;
 
-pub use api::{Health, HttpApi, Prometheus};
+pub use api::{Health, HttpApi, Prometheus, Ready};
 pub use channel::{ChannelOptions, Channels, Namespace, Rpc, RpcNamespace, RpcOptions, RpcPing};
 pub use client::{Client, PersonalChannel, TokenOptions};
+pub use engines::{Broker, Engine, PresenceManager};
 pub use http_server::{DevelopmentCertificate, Http3, HttpServer, TlsOptions};
 pub use process::{Log, Node, Shutdown};
 pub use rate_limit::{
     Bucket, ChannelLimit, CommandLimit, CommandLimits, ErrorLimits, Limit, LimitOptions, MethodLimit,
     NamespaceLimit, RateLimit, RpcLimit, UserCommandLimits,
 };
+pub use redis::{BrokerRedis, ClientTls, EngineRedis, PresenceRedis, Redis, RedisWith};
 pub use revocation::RevocationStore;
 pub use transports::{Emulation, HttpStream, Init, Sse, TestPage, WebSocket, WebTransport};
 
@@ -58,6 +61,8 @@ section! {
         prometheus: Prometheus;
         /// Health check: answers 200 as soon as the server listens, without looking at anything it depends on.
         health: Health;
+        /// Readiness: answers 200 while the engines can do their work.
+        ready: Ready;
         /// An endpoint that answers `{}`, for applications that want to warm up a browser's HTTP connection before
         /// a transport is needed.
         init: Init;
@@ -67,6 +72,12 @@ section! {
         node: Node;
         /// How the server stops.
         shutdown: Shutdown;
+        /// What keeps history and presence, and joins nodes.
+        engine: Engine;
+        /// A broker of its own, in place of the engine's.
+        broker: Broker;
+        /// A presence manager of its own, in place of the engine's.
+        presence_manager: PresenceManager;
         /// Users blocked by the server API (`block_user`).
         user_block: RevocationStore;
         /// Tokens revoked by the server API (`revoke_token`).
@@ -78,12 +89,6 @@ section! {
         pid_file: String;
     }
     unsupported {
-        /// What keeps history and presence.
-        engine: engines::Engine;
-        /// A broker of its own.
-        broker: engines::Broker;
-        /// A presence manager of its own.
-        presence_manager: engines::PresenceManager;
         /// Where map channels are kept.
         map_broker: engines::MapBroker;
         /// How nodes talk to each other.

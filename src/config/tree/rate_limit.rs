@@ -6,7 +6,7 @@ use super::super::definition::{Described, Field, Kind, Object, Resolve, Section,
 use super::super::error::Problem;
 use super::super::types::Switched;
 use super::super::value::Node;
-use super::engines;
+use super::redis;
 
 section! {
     /// Limits on how often clients may do what. A command above its limit is answered with error 111, which is
@@ -198,7 +198,7 @@ section! {
 
 section! {
     /// Redis for limits.
-    pub(crate) struct LimitRedis: engines::EngineRedis {}
+    pub(crate) struct LimitRedis: redis::RedisWith<redis::EngineRedis> {}
     unsupported {
         /// Use that of the engine.
         reuse_from_engine: bool;

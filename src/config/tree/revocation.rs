@@ -2,7 +2,7 @@
 
 use super::super::definition::section;
 use super::super::types::RevocationStorage;
-use super::engines;
+use super::redis;
 
 section! {
     /// Where entries are kept that the server API makes. In memory they last until the server stops.
@@ -12,6 +12,6 @@ section! {
     }
     unsupported {
         /// Redis.
-        redis: engines::Redis;
+        redis: redis::Redis;
     }
 }

@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 
-use super::shards::shard_of;
+use super::sharding::shard_of;
 use super::slots;
 use crate::engine::EngineError;
 

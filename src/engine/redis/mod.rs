@@ -17,8 +17,11 @@
 //!
 //! Connections, batches and reconnects are the subject of `tidegate_redis_link`.
 
+mod address;
 pub mod interest;
 pub mod keys;
 pub mod payload;
-pub mod shards;
+pub mod sharding;
 pub mod slots;
+
+pub use address::{AddressError, mode, shards};

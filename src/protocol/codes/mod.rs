@@ -204,7 +204,7 @@ pub struct Unsubscribe {
     /// 2000–2499 are terminal, 2500–2999 let the client resubscribe.
     pub code: u32,
     /// Never empty.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
 }
 
 table! {
@@ -222,7 +222,10 @@ table! {
 
 impl Unsubscribe {
     const fn new(code: u32, reason: &'static str) -> Self {
-        Self { code, reason }
+        Self {
+            code,
+            reason: Cow::Borrowed(reason),
+        }
     }
 
     /// Whether clients subscribe again by themselves after it.

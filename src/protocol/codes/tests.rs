@@ -54,7 +54,7 @@ fn texts_are_short_and_never_empty() {
         .iter()
         .map(|row| row.value.message)
         .chain(Disconnect::ALL.iter().map(|row| row.value.reason.as_ref()))
-        .chain(Unsubscribe::ALL.iter().map(|row| row.value.reason));
+        .chain(Unsubscribe::ALL.iter().map(|row| &*row.value.reason));
     for text in texts {
         assert!(
             (1..=32).contains(&text.len()) && text.is_ascii() && !text.starts_with('{'),
@@ -144,7 +144,7 @@ fn page() -> String {
             &mut page,
             &[
                 &row.value.code.to_string(),
-                row.value.reason,
+                &row.value.reason,
                 next,
                 &issued(row.issued),
             ],

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::Outbox;
+use crate::{Encoding, Outbox};
 
 /// Emulation requests that may wait for one session; further ones wait in their connections.
 const INBOX: usize = 16;
@@ -20,6 +20,7 @@ pub struct EmulationRegistry {
 }
 
 struct Entry {
+    encoding: Encoding,
     inbox: mpsc::Sender<Incoming>,
     outbox: Arc<Outbox>,
     /// Never used: that it is gone tells the driver that its writer is stuck.
@@ -59,7 +60,14 @@ pub(super) struct Registration {
 }
 
 impl EmulationRegistry {
-    /// Gives a batch of commands to a session and waits until it was handled.
+    /// The encoding of a session on this node.
+    #[must_use]
+    pub fn encoding(&self, session: &str) -> Option<Encoding> {
+        self.sessions.lock().get(session).map(|entry| entry.encoding)
+    }
+
+    /// Gives a batch of commands to a session and waits until it was handled. Batches of one session are handled in
+    /// the order in which the futures are first polled.
     ///
     /// # Cancel safety
     /// Dropping the future leaves open whether the batch is handled.
@@ -102,13 +110,19 @@ impl EmulationRegistry {
         });
     }
 
-    pub(super) fn register(self: &Arc<Self>, session: String, outbox: Arc<Outbox>) -> (Registration, Inbox) {
+    pub(super) fn register(
+        self: &Arc<Self>,
+        session: String,
+        encoding: Encoding,
+        outbox: Arc<Outbox>,
+    ) -> (Registration, Inbox) {
         let (inbox, incoming) = mpsc::channel(INBOX);
         let (alive, stuck) = oneshot::channel();
         let (_, progress) = outbox.writer_progress();
         self.sessions.lock().insert(
             session.clone(),
             Entry {
+                encoding,
                 inbox,
                 outbox,
                 _alive: alive,

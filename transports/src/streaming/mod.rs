@@ -204,7 +204,7 @@ fn open<A: Acceptor>(
         transport_pings: false,
     };
     let session = acceptor.open(handshake, outbox.clone());
-    let (registration, inbox) = registry.register(session_id, outbox.clone());
+    let (registration, inbox) = registry.register(session_id, opening.encoding, outbox.clone());
     let (body, body_end) = StreamBody::new(outbox, opening.framing, options.outbox.max_batch);
     tokio::spawn(driver::drive(session, first, inbox, registration, body_end));
     let mut response = Response::new(body.boxed_unsync());

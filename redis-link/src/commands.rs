@@ -1,0 +1,76 @@
+//! Commands to one shard, wherever its servers are.
+
+use std::sync::Arc;
+
+use crate::call::Call;
+use crate::cluster::Cluster;
+use crate::dial::Login;
+use crate::error::LinkError;
+use crate::lane::{Lane, Target};
+use crate::options::{Options, Topology};
+use crate::queue::Queued;
+use crate::reply::{self, Reply};
+use crate::sentinel::Watched;
+
+/// Takes commands for a shard. Cheap to clone; its connections end with the last clone.
+#[derive(Clone, Debug)]
+pub struct Commands(Arc<Inner>);
+
+#[derive(Debug)]
+enum Inner {
+    Lane(Lane),
+    Cluster(Cluster),
+}
+
+impl Commands {
+    /// Begins to connect, and goes on for ever. Must be called inside a Tokio runtime, on which its tasks run.
+    #[must_use]
+    pub fn open(options: &Options) -> Self {
+        let login = Login::of(options);
+        let inner = match &options.topology {
+            Topology::Single(endpoint) => {
+                let target = Target::Endpoint(endpoint.clone(), login);
+                Inner::Lane(Lane::open(target, options.io_timeout, None))
+            }
+            Topology::Sentinel(sentinels) => {
+                let target = Target::Watched(Box::new(Watched::new(sentinels, options)));
+                Inner::Lane(Lane::open(target, options.io_timeout, None))
+            }
+            Topology::Cluster { seeds } => Inner::Cluster(Cluster::open(seeds, login, options.io_timeout)),
+        };
+        Self(Arc::new(inner))
+    }
+
+    /// Asks something. It is queued when this returns; calls with one order key are executed in the order of these
+    /// calls, unless a cluster moves their slot in between.
+    ///
+    /// # Errors
+    /// Of the reply: [`LinkError::Disconnected`] at once while there is no connection, [`LinkError::Overloaded`] at
+    /// once while too much waits, [`LinkError::Timeout`] after the time-out of the connection.
+    pub fn call(&self, call: Call) -> Reply {
+        let (answer, reply) = reply::pair();
+        let queued = Queued::new(call, answer);
+        match &*self.0 {
+            Inner::Lane(lane) => lane.push(queued),
+            Inner::Cluster(cluster) => cluster.push(queued),
+        }
+        reply
+    }
+
+    /// Whether the shard is a cluster.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        matches!(*self.0, Inner::Cluster(_))
+    }
+
+    /// Whether calls would be sent now.
+    ///
+    /// # Errors
+    /// Why not, as last seen.
+    pub fn ready(&self) -> Result<(), LinkError> {
+        match &*self.0 {
+            Inner::Lane(lane) => lane.ready(),
+            Inner::Cluster(cluster) => cluster.ready(),
+        }
+    }
+}

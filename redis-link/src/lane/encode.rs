@@ -1,0 +1,95 @@
+//! Units as bytes, and what their answers will be to.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::Sent;
+use super::plan::Unit;
+use crate::call::Operation;
+use crate::queue::Queued;
+use crate::script::Script;
+
+/// Scripts that a connection has loaded.
+#[derive(Default)]
+pub(super) struct Loaded(Vec<&'static Script>);
+
+impl Loaded {
+    /// Whether it is new, which it is not from now on.
+    fn add(&mut self, script: &'static Script) -> bool {
+        let is_new = !self.0.iter().any(|known| std::ptr::eq(*known, script));
+        if is_new {
+            self.0.push(script);
+        }
+        is_new
+    }
+}
+
+/// Appends a unit.
+pub(super) fn encode(unit: Unit, loaded: &mut Loaded, out: &mut Vec<u8>, sent: &mut VecDeque<Sent>) {
+    match unit {
+        Unit::Call(queued) => {
+            ask(&queued, out, sent);
+            if let Operation::Command(command) = &queued.call.operation {
+                command.write_packed_command(out);
+            }
+            sent.push_back(Sent::Call(queued));
+        }
+        Unit::Merged(script, calls) => {
+            if loaded.add(script) {
+                array(out, 3);
+                string(out, b"SCRIPT");
+                string(out, b"LOAD");
+                string(out, script.source().as_bytes());
+                sent.push_back(Sent::Ours);
+            }
+            if let Some(first) = calls.first() {
+                ask(first, out, sent);
+            }
+            array(out, 3 + calls.len() * (script.keys_per + script.args_per));
+            string(out, b"EVALSHA");
+            string(out, script.digest().as_bytes());
+            string(out, (calls.len() * script.keys_per).to_string().as_bytes());
+            each(&calls, out, |operation| match operation {
+                Operation::Script { keys, .. } => keys,
+                Operation::Command(_) => &[],
+            });
+            each(&calls, out, |operation| match operation {
+                Operation::Script { args, .. } => args,
+                Operation::Command(_) => &[],
+            });
+            sent.push_back(Sent::Merged(script, calls));
+        }
+    }
+}
+
+/// Has a node of a cluster do what it is about to own.
+fn ask(queued: &Queued, out: &mut Vec<u8>, sent: &mut VecDeque<Sent>) {
+    if queued.asking {
+        array(out, 1);
+        string(out, b"ASKING");
+        sent.push_back(Sent::Ours);
+    }
+}
+
+fn each(calls: &[Queued], out: &mut Vec<u8>, part: impl Fn(&Operation) -> &[Bytes]) {
+    for queued in calls {
+        for text in part(&queued.call.operation) {
+            string(out, text);
+        }
+    }
+}
+
+fn array(out: &mut Vec<u8>, items: usize) {
+    out.push(b'*');
+    out.extend_from_slice(items.to_string().as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+fn string(out: &mut Vec<u8>, text: &[u8]) {
+    out.push(b'$');
+    out.extend_from_slice(text.len().to_string().as_bytes());
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(text);
+    out.extend_from_slice(b"\r\n");
+}

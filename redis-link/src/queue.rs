@@ -1,0 +1,154 @@
+//! What waits for a connection.
+
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::call::Call;
+use crate::error::LinkError;
+use crate::reply::Answer;
+
+/// Calls that may wait.
+const MAX_CALLS: usize = 100_000;
+
+/// Bytes that they may hold.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// A call and who waits for it.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    pub(crate) call: Call,
+    pub(crate) answer: Answer,
+    /// How often a cluster has sent it elsewhere.
+    pub(crate) redirects: u8,
+    /// It was sent to a node that does not own its slot yet.
+    pub(crate) asking: bool,
+}
+
+impl Queued {
+    pub(crate) fn new(call: Call, answer: Answer) -> Self {
+        Self {
+            call,
+            answer,
+            redirects: 0,
+            asking: false,
+        }
+    }
+
+    pub(crate) fn fail(self, error: LinkError) {
+        // Nobody may be waiting any more.
+        let _ = self.answer.send(Err(error));
+    }
+}
+
+/// A bounded queue that can be shut while there is no connection.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    filled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Queued>,
+    bytes: usize,
+    shut: Option<LinkError>,
+}
+
+impl Queue {
+    /// Adds a call at the end, or fails it.
+    pub(crate) fn push(&self, queued: Queued) {
+        let size = queued.call.size();
+        let mut state = self.state.lock();
+        let error = match &state.shut {
+            Some(error) => Some(error.clone()),
+            None if state.waiting.len() >= MAX_CALLS || state.bytes + size > MAX_BYTES => {
+                Some(LinkError::Overloaded)
+            }
+            None => None,
+        };
+        if let Some(error) = error {
+            drop(state);
+            return queued.fail(error);
+        }
+        state.bytes += size;
+        let was_empty = state.waiting.is_empty();
+        state.waiting.push_back(queued);
+        drop(state);
+        if was_empty {
+            self.filled.notify_one();
+        }
+    }
+
+    /// Puts calls back in front of all others, in their order. They have been let in before.
+    pub(crate) fn put_back(&self, calls: Vec<Queued>) {
+        let mut state = self.state.lock();
+        for queued in calls.into_iter().rev() {
+            state.bytes += queued.call.size();
+            state.waiting.push_front(queued);
+        }
+        drop(state);
+        self.filled.notify_one();
+    }
+
+    /// Waits until there are calls, and takes up to that many of them.
+    ///
+    /// # Cancel safety
+    /// Takes nothing when dropped.
+    pub(crate) async fn take(&self, max_calls: usize, max_bytes: usize) -> Vec<Queued> {
+        loop {
+            let taken = self.take_now(max_calls, max_bytes);
+            if !taken.is_empty() {
+                return taken;
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    fn take_now(&self, max_calls: usize, max_bytes: usize) -> Vec<Queued> {
+        let mut state = self.state.lock();
+        let mut taken = Vec::new();
+        let mut bytes = 0;
+        while taken.len() < max_calls && bytes < max_bytes {
+            let Some(queued) = state.waiting.pop_front() else {
+                break;
+            };
+            bytes += queued.call.size();
+            taken.push(queued);
+        }
+        state.bytes = state.bytes.saturating_sub(bytes);
+        if state.waiting.is_empty() && state.waiting.capacity() > 4096 {
+            state.waiting = VecDeque::new();
+        }
+        taken
+    }
+
+    /// Fails what waits and what comes, until it is opened.
+    pub(crate) fn shut(&self, error: &LinkError) {
+        let waiting = {
+            let mut state = self.state.lock();
+            state.shut = Some(error.clone());
+            state.bytes = 0;
+            std::mem::take(&mut state.waiting)
+        };
+        for queued in waiting {
+            queued.fail(error.clone());
+        }
+    }
+
+    /// Takes all that waits.
+    pub(crate) fn drain(&self) -> Vec<Queued> {
+        self.take_now(usize::MAX, usize::MAX)
+    }
+
+    /// Lets calls in.
+    pub(crate) fn open(&self) {
+        self.state.lock().shut = None;
+    }
+
+    /// Why nothing is let in.
+    pub(crate) fn why_shut(&self) -> Option<LinkError> {
+        self.state.lock().shut.clone()
+    }
+}

@@ -1,0 +1,490 @@
+//! Publish/subscribe over a connection of its own.
+//!
+//! ```text
+//!  absent ──subscribe──> Pending ──confirmed──> Active
+//!     ^                     │ connection lost      │
+//!     └─────────────────────┘                      │
+//!     └──────────────── unsubscribe ───────────────┘
+//! ```
+//!
+//! *Active* channels survive the connection: after the next one is made they are subscribed to again, all of them,
+//! before anything new is let in, and then the sink is told that there was a gap. *Pending* ones do not: whoever
+//! waits is told that it failed. So a subscriber is never told that a channel is delivered while it is not, and
+//! never waits for longer than a connection may take to answer.
+//!
+//! Messages are handed over before the next is read. A node that cannot keep up therefore fills Redis's output
+//! buffer, at whose limit Redis ends the connection: that is a gap, of which the sink is told.
+
+mod target;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt};
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+use redis::{PushKind, Value};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::AbortHandle;
+
+use crate::backoff::Backoff;
+use crate::dial::{Reader, Wire, Writer};
+use crate::error::LinkError;
+use crate::options::{Endpoint, Options};
+use crate::values::{bytes, checked};
+use target::Target;
+
+/// Channels in one command.
+const BATCH: usize = 512;
+
+/// How often a silent connection is asked whether it lives.
+const PING_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Takes what is published.
+pub trait Sink: Send + Sync + 'static {
+    /// A message, in the order of arrival. The next one is read when this returns.
+    fn message(&self, channel: &[u8], payload: Bytes);
+
+    /// There is a connection again. What was published to these channels since the last one was lost did not come;
+    /// from now on everything does.
+    fn restored(&self, channels: Vec<Bytes>);
+
+    /// The connection was lost, or could not be made after that. Called once until the next one is there.
+    fn lost(&self, error: &LinkError);
+}
+
+/// How channels find their servers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// `SUBSCRIBE`: any server of the shard passes on what is published at the others.
+    #[default]
+    Plain,
+    /// `SSUBSCRIBE`: the master of one slot of a cluster, in which all channels of the connection must be, the one
+    /// that keeps it alive included.
+    Sharded,
+}
+
+impl Kind {
+    fn subscribe(self) -> &'static str {
+        match self {
+            Self::Plain => "SUBSCRIBE",
+            Self::Sharded => "SSUBSCRIBE",
+        }
+    }
+
+    fn unsubscribe(self) -> &'static str {
+        match self {
+            Self::Plain => "UNSUBSCRIBE",
+            Self::Sharded => "SUNSUBSCRIBE",
+        }
+    }
+}
+
+/// Subscriptions to channels of one shard. The task that looks after them ends when this is dropped.
+pub struct Subscriptions {
+    shared: Arc<Shared>,
+    task: AbortHandle,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    filled: Notify,
+    io_timeout: Duration,
+    kind: Kind,
+    /// Subscribed to on every connection before anything else, and never published to.
+    keep_alive: Bytes,
+    sink: Arc<dyn Sink>,
+}
+
+#[derive(Default)]
+struct State {
+    channels: HashMap<Bytes, Channel>,
+    /// To be sent, in order.
+    changes: Vec<Change>,
+    /// Why nothing new is let in; `None` while there is a connection.
+    unusable: Option<LinkError>,
+}
+
+enum Channel {
+    Pending(Vec<oneshot::Sender<Result<(), LinkError>>>),
+    Active,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Subscribe(Bytes),
+    Unsubscribe(Bytes),
+}
+
+/// Waits until a channel is delivered.
+///
+/// # Cancel safety
+/// Dropping it leaves the channel subscribed to.
+#[must_use = "the channel may not be delivered"]
+pub struct Confirmed(Outcome);
+
+enum Outcome {
+    Known(Option<Result<(), LinkError>>),
+    Waits(oneshot::Receiver<Result<(), LinkError>>),
+}
+
+impl Future for Confirmed {
+    type Output = Result<(), LinkError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Outcome::Known(result) => Poll::Ready(result.take().unwrap_or(Ok(()))),
+            Outcome::Waits(waits) => Pin::new(waits)
+                .poll(cx)
+                .map(|received| received.unwrap_or_else(|_| Err(given_up()))),
+        }
+    }
+}
+
+impl Subscriptions {
+    /// Begins to connect, and goes on for ever. Must be called inside a Tokio runtime. `keep_alive` is a channel that
+    /// nobody publishes to.
+    #[must_use]
+    pub fn open(options: &Options, kind: Kind, keep_alive: Bytes, sink: Arc<dyn Sink>) -> Self {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                unusable: Some(LinkError::Disconnected("not connected yet".to_owned())),
+                ..State::default()
+            }),
+            filled: Notify::new(),
+            io_timeout: options.io_timeout,
+            kind,
+            keep_alive: keep_alive.clone(),
+            sink,
+        });
+        let target = Target::new(options, kind, &keep_alive);
+        let task = tokio::spawn(shared.clone().run(target)).abort_handle();
+        Self { shared, task }
+    }
+
+    /// Has a channel delivered. The subscription is queued when this returns; many that are queued together become
+    /// one command.
+    ///
+    /// # Errors
+    /// Of the result: [`LinkError::Disconnected`] at once while there is no connection and the channel was not
+    /// subscribed to before, or when the connection breaks before Redis has confirmed.
+    pub fn subscribe(&self, channel: Bytes) -> Confirmed {
+        let mut state = self.shared.state.lock();
+        let State {
+            channels,
+            changes,
+            unusable,
+        } = &mut *state;
+        match channels.get_mut(&channel) {
+            Some(Channel::Active) => return Confirmed(Outcome::Known(Some(Ok(())))),
+            Some(Channel::Pending(waiting)) => {
+                let (told, waits) = oneshot::channel();
+                waiting.push(told);
+                return Confirmed(Outcome::Waits(waits));
+            }
+            None => {}
+        }
+        if let Some(error) = unusable {
+            return Confirmed(Outcome::Known(Some(Err(error.clone()))));
+        }
+        let (told, waits) = oneshot::channel();
+        channels.insert(channel.clone(), Channel::Pending(vec![told]));
+        changes.push(Change::Subscribe(channel));
+        drop(state);
+        self.shared.filled.notify_one();
+        Confirmed(Outcome::Waits(waits))
+    }
+
+    /// Ends a subscription. Whoever still waits for its confirmation is told that it was given up. Subscriptions and
+    /// their ends reach Redis in the order of these calls.
+    pub fn unsubscribe(&self, channel: &Bytes) {
+        let mut state = self.shared.state.lock();
+        if state.channels.remove(channel).is_none() {
+            return;
+        }
+        if state.channels.len() < state.channels.capacity() / 4 {
+            state.channels.shrink_to_fit();
+        }
+        if state.unusable.is_none() {
+            state.changes.push(Change::Unsubscribe(channel.clone()));
+            drop(state);
+            self.shared.filled.notify_one();
+        }
+    }
+
+    /// Whether there is a connection on which everything is subscribed to.
+    ///
+    /// # Errors
+    /// Why not, as last seen.
+    pub fn ready(&self) -> Result<(), LinkError> {
+        self.shared.state.lock().unusable.clone().map_or(Ok(()), Err)
+    }
+
+    /// Channels that are subscribed to, or about to be.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shared.state.lock().channels.len()
+    }
+
+    /// Whether nothing is subscribed to.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Drop for Subscriptions {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Shared {
+    async fn run(self: Arc<Self>, target: Target) {
+        let mut backoff = Backoff::default();
+        let (mut was_connected, mut was_tried) = (false, false);
+        loop {
+            let error = match self.connect(&target).await {
+                Ok((wire, endpoint)) => {
+                    backoff = Backoff::default();
+                    tracing::info!(address = %endpoint, "subscribed at Redis");
+                    let missed = self.let_in();
+                    if was_connected {
+                        self.sink.restored(missed);
+                    }
+                    was_connected = true;
+                    let error = self.serve(wire).await;
+                    tracing::warn!(address = %endpoint, %error, "subscriptions at Redis lost");
+                    error
+                }
+                Err(error) => error,
+            };
+            self.lost(&error, was_tried);
+            was_tried = true;
+            tokio::time::sleep(backoff.pause()).await;
+        }
+    }
+
+    /// A connection on which everything is subscribed to.
+    async fn connect(&self, target: &Target) -> Result<(Wire, Endpoint), LinkError> {
+        let (mut wire, endpoint) = target.dial().await?;
+        let mut channels: Vec<Bytes> = vec![self.keep_alive.clone()];
+        channels.extend(self.state.lock().channels.keys().cloned());
+        for batch in channels.chunks(BATCH) {
+            let mut command = redis::cmd(self.kind.subscribe());
+            for channel in batch {
+                command.arg(&channel[..]);
+            }
+            let subscribing = self.subscribe_again(&mut wire, &command, batch.len());
+            tokio::time::timeout(self.io_timeout, subscribing)
+                .await
+                .unwrap_or(Err(LinkError::Timeout))?;
+        }
+        Ok((wire, endpoint))
+    }
+
+    async fn subscribe_again(
+        &self,
+        wire: &mut Wire,
+        command: &redis::Cmd,
+        count: usize,
+    ) -> Result<(), LinkError> {
+        wire.writer.write_all(&command.get_packed_command()).await?;
+        wire.writer.flush().await?;
+        let mut confirmed = 0;
+        while confirmed < count {
+            let value = wire.reader.next().await.ok_or_else(closed)??;
+            match Received::of(value)? {
+                Received::Subscribed(_) => confirmed += 1,
+                Received::Message(channel, payload) => self.sink.message(&channel, payload),
+                Received::Unsubscribed(_) | Received::Other => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What was subscribed to before, and has been again.
+    fn let_in(&self) -> Vec<Bytes> {
+        let mut state = self.state.lock();
+        state.unusable = None;
+        state.changes.clear();
+        state.channels.keys().cloned().collect()
+    }
+
+    /// `was_tried`: an attempt has failed before, and was told.
+    fn lost(&self, error: &LinkError, was_tried: bool) {
+        let (is_news, waiting) = {
+            let mut state = self.state.lock();
+            let is_news = state.unusable.replace(error.clone()).is_none();
+            state.changes.clear();
+            let pending = |_: &Bytes, channel: &mut Channel| matches!(channel, Channel::Pending(_));
+            let waiting: Vec<_> = state.channels.extract_if(pending).collect();
+            (is_news, waiting)
+        };
+        if is_news || !was_tried {
+            self.sink.lost(error);
+        }
+        for (_, channel) in waiting {
+            if let Channel::Pending(waiting) = channel {
+                for told in waiting {
+                    let _ = told.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    async fn serve(&self, wire: Wire) -> LinkError {
+        let Wire { reader, writer } = wire;
+        tokio::select! {
+            error = self.write(writer) => error,
+            error = self.read(reader) => error,
+        }
+    }
+
+    async fn write(&self, mut writer: Writer) -> LinkError {
+        loop {
+            let mut packed = Vec::new();
+            let changes = std::mem::take(&mut self.state.lock().changes);
+            pack(&changes, self.kind, &mut packed);
+            if packed.is_empty() {
+                if tokio::time::timeout(PING_INTERVAL, self.filled.notified())
+                    .await
+                    .is_ok()
+                {
+                    continue;
+                }
+                redis::cmd("PING").write_packed_command(&mut packed);
+            }
+            let writing = async {
+                writer.write_all(&packed).await?;
+                writer.flush().await
+            };
+            match tokio::time::timeout(self.io_timeout, writing).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return error.into(),
+                Err(_) => return LinkError::Timeout,
+            }
+        }
+    }
+
+    async fn read(&self, mut reader: Reader) -> LinkError {
+        loop {
+            let next = match reader.next().now_or_never() {
+                Some(next) => next,
+                // A ping is answered at least that often.
+                None => match tokio::time::timeout(self.io_timeout + PING_INTERVAL, reader.next()).await {
+                    Ok(next) => next,
+                    Err(_) => return LinkError::Timeout,
+                },
+            };
+            let received = match next {
+                None => return closed(),
+                Some(Err(error)) => return error.into(),
+                Some(Ok(value)) => Received::of(value),
+            };
+            match received {
+                Ok(Received::Message(channel, payload)) => self.sink.message(&channel, payload),
+                Ok(Received::Subscribed(channel)) => self.confirm(&channel),
+                // A cluster moved the slot: the channels are not served here any more.
+                Ok(Received::Unsubscribed(channel)) if channel == self.keep_alive => {
+                    return LinkError::Disconnected("the server ended the subscriptions".to_owned());
+                }
+                Ok(Received::Unsubscribed(_) | Received::Other) => {}
+                Err(error) => return error,
+            }
+        }
+    }
+
+    fn confirm(&self, channel: &Bytes) {
+        let waiting = match self.state.lock().channels.get_mut(channel) {
+            Some(channel @ Channel::Pending(_)) => std::mem::replace(channel, Channel::Active),
+            // Unsubscribed from since.
+            _ => return,
+        };
+        if let Channel::Pending(waiting) = waiting {
+            for told in waiting {
+                let _ = told.send(Ok(()));
+            }
+        }
+    }
+}
+
+/// Neighbouring changes of one kind become one command.
+fn pack(changes: &[Change], kind: Kind, out: &mut Vec<u8>) {
+    let is_subscribe = |change: &Change| matches!(change, Change::Subscribe(_));
+    for alike in changes.chunk_by(|one, next| is_subscribe(one) == is_subscribe(next)) {
+        for batch in alike.chunks(BATCH) {
+            let name = match batch.first() {
+                Some(Change::Subscribe(_)) => kind.subscribe(),
+                _ => kind.unsubscribe(),
+            };
+            let mut command = redis::cmd(name);
+            for Change::Subscribe(channel) | Change::Unsubscribe(channel) in batch {
+                command.arg(&channel[..]);
+            }
+            command.write_packed_command(out);
+        }
+    }
+}
+
+/// What a connection with subscriptions is sent.
+enum Received {
+    Message(Bytes, Bytes),
+    Subscribed(Bytes),
+    Unsubscribed(Bytes),
+    /// The answer to a ping.
+    Other,
+}
+
+impl Received {
+    fn of(value: Value) -> Result<Self, LinkError> {
+        match checked(value)? {
+            Value::Push { kind, data } => {
+                let mut data = data.into_iter();
+                let mut next = || data.next().map(bytes).transpose();
+                let missing = || LinkError::Unexpected("a message without its parts".to_owned());
+                Ok(match kind {
+                    PushKind::Message | PushKind::SMessage => {
+                        Self::Message(next()?.ok_or_else(missing)?, next()?.ok_or_else(missing)?)
+                    }
+                    PushKind::Subscribe | PushKind::SSubscribe => {
+                        Self::Subscribed(next()?.ok_or_else(missing)?)
+                    }
+                    PushKind::Unsubscribe | PushKind::SUnsubscribe => {
+                        Self::Unsubscribed(next()?.ok_or_else(missing)?)
+                    }
+                    _ => Self::Other,
+                })
+            }
+            // RESP2 has no type of its own for messages.
+            Value::Array(parts) => {
+                let mut parts = parts.into_iter();
+                let kind = parts.next().map(bytes).transpose()?.unwrap_or_default();
+                let mut next = || parts.next().map(bytes).transpose();
+                let missing = || LinkError::Unexpected("a message without its parts".to_owned());
+                Ok(match &kind[..] {
+                    b"message" | b"smessage" => {
+                        Self::Message(next()?.ok_or_else(missing)?, next()?.ok_or_else(missing)?)
+                    }
+                    b"subscribe" | b"ssubscribe" => Self::Subscribed(next()?.ok_or_else(missing)?),
+                    b"unsubscribe" | b"sunsubscribe" => Self::Unsubscribed(next()?.ok_or_else(missing)?),
+                    _ => Self::Other,
+                })
+            }
+            _ => Ok(Self::Other),
+        }
+    }
+}
+
+fn closed() -> LinkError {
+    LinkError::Disconnected("the server closed the connection".to_owned())
+}
+
+fn given_up() -> LinkError {
+    LinkError::Disconnected("the subscription was given up".to_owned())
+}

@@ -1,0 +1,111 @@
+//! Where subscriptions are made.
+
+use parking_lot::Mutex;
+use rand::seq::SliceRandom;
+
+use crate::dial::{Login, Wire};
+use crate::error::LinkError;
+use crate::options::{Endpoint, Options, Topology};
+use crate::sentinel::Watched;
+use crate::slot::slot;
+use crate::slots::Range;
+use crate::values::text;
+
+use super::Kind;
+
+/// Nodes of a cluster that are remembered beside its seeds.
+const MAX_KNOWN: usize = 1000;
+
+pub(super) enum Target {
+    Endpoint(Endpoint, Login),
+    Watched(Box<Watched>),
+    /// Any node of a cluster that thinks the cluster is well: it passes on what is published at the others.
+    Cluster(Mutex<Vec<Endpoint>>, Login),
+    /// The master of a slot of a cluster.
+    Slot(Mutex<Vec<Endpoint>>, Login, u16),
+}
+
+impl Target {
+    /// `key` is in the slot of sharded subscriptions.
+    pub(super) fn new(options: &Options, kind: Kind, key: &[u8]) -> Self {
+        let login = Login::of(options);
+        match &options.topology {
+            Topology::Single(endpoint) => Self::Endpoint(endpoint.clone(), login),
+            Topology::Sentinel(sentinels) => Self::Watched(Box::new(Watched::new(sentinels, options))),
+            Topology::Cluster { seeds } if kind == Kind::Sharded => {
+                Self::Slot(Mutex::new(seeds.clone()), login, slot(key))
+            }
+            Topology::Cluster { seeds } => Self::Cluster(Mutex::new(seeds.clone()), login),
+        }
+    }
+
+    pub(super) async fn dial(&self) -> Result<(Wire, Endpoint), LinkError> {
+        match self {
+            Self::Endpoint(endpoint, login) => Ok((login.dial(endpoint).await?, endpoint.clone())),
+            Self::Watched(watched) => watched.dial().await,
+            Self::Cluster(known, login) => {
+                let (wire, endpoint, _) = dial_any(known, login).await?;
+                Ok((wire, endpoint))
+            }
+            Self::Slot(known, login, slot) => {
+                let (wire, endpoint, ranges) = dial_any(known, login).await?;
+                let master = ranges
+                    .into_iter()
+                    .find(|range| range.holds(*slot))
+                    .map(|range| range.master);
+                match master {
+                    None => Err(LinkError::Disconnected(format!(
+                        "slot {slot} of the cluster has no node"
+                    ))),
+                    Some(master) if master == endpoint => Ok((wire, endpoint)),
+                    Some(master) => Ok((login.dial(&master).await?, master)),
+                }
+            }
+        }
+    }
+}
+
+/// Tries the nodes in random order, so that the subscriptions of many of us spread over the cluster.
+async fn dial_any(
+    known: &Mutex<Vec<Endpoint>>,
+    login: &Login,
+) -> Result<(Wire, Endpoint, Vec<Range>), LinkError> {
+    let mut last = LinkError::Disconnected("no node of the cluster is known".to_owned());
+    let mut candidates = known.lock().clone();
+    candidates.shuffle(&mut rand::rng());
+    for endpoint in candidates {
+        match dial_healthy(&endpoint, login).await {
+            Ok((wire, ranges)) => {
+                let mut known = known.lock();
+                for node in ranges.iter().flat_map(Range::nodes) {
+                    if !known.contains(node) && known.len() < MAX_KNOWN {
+                        known.push(node.clone());
+                    }
+                }
+                drop(known);
+                return Ok((wire, endpoint, ranges));
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// A connection to a node that thinks its cluster is well, and the slots as that node knows them.
+async fn dial_healthy(endpoint: &Endpoint, login: &Login) -> Result<(Wire, Vec<Range>), LinkError> {
+    let mut wire = login.dial(endpoint).await?;
+    let asking = async {
+        let info = text(wire.ask(redis::cmd("CLUSTER").arg("INFO")).await?)?;
+        if !info.contains("cluster_state:ok") {
+            return Err(LinkError::Disconnected(format!(
+                "{endpoint} is cut off from its cluster"
+            )));
+        }
+        let slots = wire.ask(redis::cmd("CLUSTER").arg("SLOTS")).await?;
+        Range::read_all(slots, endpoint)
+    };
+    let ranges = tokio::time::timeout(login.connect_timeout, asking)
+        .await
+        .unwrap_or(Err(LinkError::Timeout))?;
+    Ok((wire, ranges))
+}

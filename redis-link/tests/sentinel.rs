@@ -1,0 +1,166 @@
+//! A master behind sentinels: followed through a failover.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod support;
+
+use std::fmt::Write as _;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tidegate_redis_link::{
+    Call, Commands, Credentials, Endpoint, Kind, LinkError, Sentinels, Sink, Subscriptions, Topology,
+};
+
+use support::{Server, eventually, free_port};
+
+struct Sentinel {
+    port: u16,
+    child: Child,
+    _directory: tempfile::TempDir,
+}
+
+impl Sentinel {
+    fn start(master: u16) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let mut config = format!("port {port}\nbind 127.0.0.1\n");
+        writeln!(config, "sentinel monitor main 127.0.0.1 {master} 2").unwrap();
+        writeln!(config, "sentinel down-after-milliseconds main 500").unwrap();
+        writeln!(config, "sentinel failover-timeout main 2000").unwrap();
+        let path = directory.path().join("sentinel.conf");
+        std::fs::write(&path, config).unwrap();
+        let child = Command::new("redis-server")
+            .arg(&path)
+            .arg("--sentinel")
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self {
+            port,
+            child,
+            _directory: directory,
+        }
+    }
+}
+
+impl Drop for Sentinel {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[derive(Default)]
+struct Log(Mutex<Vec<Bytes>>, Mutex<usize>);
+
+impl Sink for Log {
+    fn message(&self, _: &[u8], payload: Bytes) {
+        self.0.lock().push(payload);
+    }
+
+    fn lost(&self, _: &LinkError) {}
+
+    fn restored(&self, channels: Vec<Bytes>) {
+        *self.1.lock() += channels.len();
+    }
+}
+
+fn command(words: &[&str]) -> Call {
+    let mut command = redis::cmd(words[0]);
+    for word in &words[1..] {
+        command.arg(*word);
+    }
+    Call::command(0, None, command)
+}
+
+#[tokio::test]
+async fn a_failover_is_followed() {
+    let mut master = Server::start(&[]);
+    let replica = Server::start(&["--replicaof", "127.0.0.1", &master.port.to_string()]);
+    eventually("a replica", async || {
+        replica
+            .cli(&["INFO", "replication"])
+            .contains("master_link_status:up")
+            .then_some(())
+    })
+    .await;
+    let sentinels: Vec<_> = (0..3).map(|_| Sentinel::start(master.port)).collect();
+    for sentinel in &sentinels {
+        eventually("sentinels that know each other", async || {
+            let output = Command::new("redis-cli")
+                .args(["-p", &sentinel.port.to_string(), "SENTINEL", "MASTER", "main"])
+                .output()
+                .unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            let lines: Vec<_> = text.lines().collect();
+            let of = |name: &str| {
+                lines
+                    .iter()
+                    .position(|line| *line == name)
+                    .and_then(|at| lines.get(at + 1).copied())
+            };
+            (of("num-other-sentinels") == Some("2") && of("num-slaves") == Some("1")).then_some(())
+        })
+        .await;
+    }
+    let mut options = master.options();
+    options.topology = Topology::Sentinel(Sentinels {
+        endpoints: sentinels
+            .iter()
+            .map(|sentinel| Endpoint::Tcp {
+                host: "127.0.0.1".to_owned(),
+                port: sentinel.port,
+            })
+            .collect(),
+        master: "main".to_owned(),
+        credentials: Credentials::default(),
+        client_name: String::new(),
+        tls: None,
+    });
+    let commands = Commands::open(&options);
+    let log = Arc::new(Log::default());
+    let subscriptions = Subscriptions::open(&options, Kind::Plain, Bytes::from_static(b"alive"), log.clone());
+    eventually("a connection", async || subscriptions.ready().ok()).await;
+    subscriptions
+        .subscribe(Bytes::from_static(b"news"))
+        .await
+        .unwrap();
+    eventually("a write", async || {
+        commands.call(command(&["SET", "a", "1"])).await.ok()
+    })
+    .await;
+    commands
+        .call(command(&["PUBLISH", "news", "before"]))
+        .await
+        .unwrap();
+
+    master.kill();
+    eventually("the failure", async || {
+        commands.call(command(&["PING"])).await.err()
+    })
+    .await;
+    eventually("a write at the new master", async || {
+        commands.call(command(&["SET", "b", "1"])).await.ok()
+    })
+    .await;
+    assert_eq!(replica.cli(&["GET", "b"]).trim(), "1");
+    eventually("the subscriptions at the new master", async || {
+        (*log.1.lock() == 1).then_some(())
+    })
+    .await;
+    commands
+        .call(command(&["PUBLISH", "news", "after"]))
+        .await
+        .unwrap();
+    eventually("the message", async || (log.0.lock().len() == 2).then_some(())).await;
+
+    let mut unknown = options.clone();
+    if let Topology::Sentinel(sentinels) = &mut unknown.topology {
+        sentinels.master = "other".to_owned();
+    }
+    let commands = Commands::open(&unknown);
+    let error = eventually("the refusal", async || commands.ready().err()).await;
+    assert!(error.to_string().contains("knows no master \"other\""), "{error}");
+}

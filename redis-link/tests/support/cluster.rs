@@ -1,0 +1,98 @@
+//! A Redis Cluster, and a master with sentinels.
+
+use std::process::Command;
+
+use super::{Server, eventually, free_port};
+
+/// Three masters, and three replicas of them.
+pub(crate) struct Cluster {
+    pub(crate) servers: Vec<Server>,
+}
+
+impl Cluster {
+    pub(crate) async fn start() -> Self {
+        let servers: Vec<_> = (0..6)
+            .map(|_| {
+                // The bus has a port of its own, which must be free as well.
+                let bus = free_port().to_string();
+                Server::start(&[
+                    "--cluster-enabled",
+                    "yes",
+                    "--cluster-node-timeout",
+                    "1000",
+                    "--cluster-port",
+                    &bus,
+                    "--cluster-replica-validity-factor",
+                    "0",
+                ])
+            })
+            .collect();
+        for server in &servers {
+            eventually("a node", async || {
+                (server.cli(&["PING"]).trim() == "PONG").then_some(())
+            })
+            .await;
+        }
+        let addresses: Vec<_> = servers
+            .iter()
+            .map(|server| format!("127.0.0.1:{}", server.port))
+            .collect();
+        let created = Command::new("redis-cli")
+            .args(["--cluster", "create"])
+            .args(&addresses)
+            .args(["--cluster-replicas", "1", "--cluster-yes"])
+            .output()
+            .unwrap();
+        assert!(
+            created.status.success(),
+            "{}",
+            String::from_utf8_lossy(&created.stdout)
+        );
+        let cluster = Self { servers };
+        cluster.is_well().await;
+        cluster
+    }
+
+    /// Waits until every node thinks so.
+    pub(crate) async fn is_well(&self) {
+        for server in &self.servers {
+            eventually("a cluster", async || {
+                let info = server.cli(&["CLUSTER", "INFO"]);
+                let known = info.contains("cluster_known_nodes:6") && info.contains("cluster_state:ok");
+                known.then_some(())
+            })
+            .await;
+        }
+    }
+
+    /// The index of the master of a slot, asked at a node.
+    pub(crate) fn master_of(&self, slot: u16, asked: usize) -> usize {
+        let nodes = self.servers[asked].cli(&["CLUSTER", "NODES"]);
+        for line in nodes
+            .lines()
+            .filter(|line| line.contains("master") && !line.contains("fail"))
+        {
+            let fields: Vec<_> = line.split(' ').collect();
+            let owns = fields[8..]
+                .iter()
+                .filter(|range| !range.starts_with('['))
+                .any(|range| {
+                    let (first, last) = range.split_once('-').unwrap_or((range, range));
+                    (first.parse().unwrap()..=last.parse().unwrap()).contains(&slot)
+                });
+            if owns {
+                let port: u16 = fields[1].split([':', '@']).nth(1).unwrap().parse().unwrap();
+                return self
+                    .servers
+                    .iter()
+                    .position(|server| server.port == port)
+                    .unwrap();
+            }
+        }
+        panic!("nobody owns {slot}:\n{nodes}");
+    }
+
+    pub(crate) fn id(&self, index: usize) -> String {
+        self.servers[index].cli(&["CLUSTER", "MYID"]).trim().to_owned()
+    }
+}

@@ -1,0 +1,135 @@
+//! Real servers for tests: started on ports of their own, ended by their ids.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+pub(crate) mod cluster;
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tidegate_redis_link::{Credentials, Endpoint, Options, Topology};
+
+/// How long anything may take before a test gives up.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A `redis-server`. Ended when dropped.
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    args: Vec<String>,
+    child: Child,
+    directory: tempfile::TempDir,
+}
+
+impl Server {
+    /// Starts a server without persistence, with more arguments.
+    pub(crate) fn start(args: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let child = spawn(port, &args, directory.path());
+        Self {
+            port,
+            args,
+            child,
+            directory,
+        }
+    }
+
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        Endpoint::Tcp {
+            host: "127.0.0.1".to_owned(),
+            port: self.port,
+        }
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            topology: Topology::Single(self.endpoint()),
+            credentials: Credentials::default(),
+            db: 0,
+            client_name: String::new(),
+            tls: None,
+            connect_timeout: Duration::from_secs(1),
+            io_timeout: Duration::from_secs(1),
+            force_resp2: false,
+        }
+    }
+
+    /// What `redis-cli` prints.
+    pub(crate) fn cli(&self, words: &[&str]) -> String {
+        let output = Command::new("redis-cli")
+            .args(["-p", &self.port.to_string()])
+            .args(words)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) fn start_again(&mut self) {
+        self.child = spawn(self.port, &self.args, self.directory.path());
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([format!("-{name}"), self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(port: u16, args: &[String], directory: &std::path::Path) -> Child {
+    Command::new("redis-server")
+        .args([
+            "--port",
+            &port.to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ])
+        .args(args)
+        .current_dir(directory)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("redis-server is installed (scripts/setup.sh)")
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+/// Waits for a condition.
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let waiting = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting)
+        .await
+        .unwrap_or_else(|_| panic!("{what} did not happen"))
+}
