@@ -192,8 +192,14 @@ impl Keys {
                 let tag = partitions.tags.get(partition).map_or("0", |tag| tag);
                 format!("{}.shard.0.{{{tag}}}", self.prefix).into()
             }
-            Layout::Plain | Layout::Cluster => self.plain("shard.0"),
+            Layout::Plain | Layout::Cluster => self.control_keep_alive(),
         }
+    }
+
+    /// The same for connections that listen to messages between nodes, which are not in partitions.
+    #[must_use]
+    pub fn control_keep_alive(&self) -> Bytes {
+        self.plain("shard.0")
     }
 
     /// Connections of a user on all nodes. Our own addition, in a space that Centrifugo does not use.
@@ -211,6 +217,12 @@ impl Keys {
     #[must_use]
     pub fn probe_stream(&self) -> Bytes {
         self.plain("__.check.stream")
+    }
+
+    /// What is published to, to see whether the server has sharded publish/subscribe.
+    #[must_use]
+    pub fn probe_publish(&self) -> Bytes {
+        self.plain("__check.spublish")
     }
 
     fn plain(&self, kind: &str) -> Bytes {
@@ -264,6 +276,7 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tidegate_redis_link::slot;
 
     use super::*;
 
@@ -360,13 +373,13 @@ mod tests {
         fn names_of_a_channel_share_a_slot(channel in "[^}].{0,10}", key: String, partitions in 1_usize..9) {
             for layout in [Layout::Cluster, Layout::Partitions(Partitions::decimal(partitions))] {
                 let keys = Keys::new("P", layout);
-                let slot = slots::slot(&keys.stream(&channel));
+                let expected = slot(&keys.stream(&channel));
                 for name in [keys.client(&channel), keys.stream_meta(&channel), keys.result(&channel, &key)] {
-                    prop_assert_eq!(slots::slot(&name), slot);
+                    prop_assert_eq!(slot(&name), expected);
                 }
                 prop_assert_eq!(
-                    slots::slot(&keys.presence_data(&channel)),
-                    slots::slot(&keys.presence_user_expire(&channel))
+                    slot(&keys.presence_data(&channel)),
+                    slot(&keys.presence_user_expire(&channel))
                 );
             }
         }

@@ -6,22 +6,50 @@
 //!
 //! | Part | What it does |
 //! |---|---|
-//! | [`keys`], [`shards`], [`slots`] | Names, and where they live. Pure |
+//! | [`keys`], [`sharding`], `slots` | Names, and where they live. Pure |
 //! | [`payload`] | Bytes to publications and back. Pure |
-//! | [`interest`] | Which channels are subscribed. Pure |
+//! | [`lingering`] | When a channel is given up. Pure |
+//! | `address` | Options and addresses to shards |
 //! | `scripts` | What happens atomically |
-//! | `shard` | The servers: connections for commands, and names |
+//! | `shard`, `probe` | The servers: connections for commands, names, and what they must be able to do |
 //! | `broker`, `listener`, `dispatch`, `history` | History and publish/subscribe |
 //! | `presence`, `users`, `controller` | The other roles |
-//! | `probe` | What the servers must be able to do |
 //!
 //! Connections, batches and reconnects are the subject of `tidegate_redis_link`.
 
 mod address;
-pub mod interest;
+mod answer;
+mod broker;
+mod controller;
+mod dispatch;
+mod history;
 pub mod keys;
+pub mod lingering;
+mod listener;
 pub mod payload;
+mod presence;
+mod probe;
+mod rarely;
+mod scripts;
+mod shard;
 pub mod sharding;
-pub mod slots;
+mod slots;
+mod users;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
 
 pub use address::{AddressError, mode, shards};
+pub use broker::{HistoryIn, RedisBroker};
+pub use controller::RedisController;
+pub use presence::{PresenceOptions, RedisPresence};
+pub use probe::{Missing, Needs};
+pub use shard::{Partitioning, Shards};
+pub use users::RedisUserConnections;
+
+/// Times in Redis are whole seconds, truncated (engines.md 6).
+fn seconds(duration: Duration) -> u64 {
+    duration.as_secs()
+}
