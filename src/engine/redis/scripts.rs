@@ -17,8 +17,8 @@ macro_rules! script {
     };
 }
 
-pub(super) static PUBLISH_STREAM: Script = script!("publish_stream"; 3 keys, 11 args, merge 64);
-pub(super) static PUBLISH_LIST: Script = script!("publish_list"; 3 keys, 9 args, merge 64);
+pub(super) static PUBLISH_STREAM: Script = script!("publish_stream"; 3 keys, 11 args, merge 32);
+pub(super) static PUBLISH_LIST: Script = script!("publish_list"; 3 keys, 9 args, merge 32);
 pub(super) static PUBLISH_ONCE: Script = script!("publish_once"; 1 keys, 4 args, merge 64);
 pub(super) static HISTORY_STREAM: Script = script!("history_stream"; 2 keys, 5 args, merge 128);
 pub(super) static HISTORY_LIST: Script = script!("history_list"; 2 keys, 5 args, merge 128);

@@ -1,7 +1,7 @@
 -- Begins the scripts that read members: forgets those whose time is over, some at a time.
 -- A run forgets and reads a limited amount, whatever is there: Redis serves nobody else meanwhile.
 
-local purges = 1000
+local purges = 500
 local members = 1000
 
 -- Whether none is left to forget.
