@@ -3,54 +3,17 @@
 
 mod support;
 
-use std::fmt::Write as _;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tidegate_redis_link::{
-    Call, Commands, Credentials, Endpoint, Kind, LinkError, Sentinels, Sink, Subscriptions, Topology,
+    Call, Commands, Credentials, Kind, LinkError, Sentinels, Sink, Subscriptions, Topology,
 };
 
-use support::{Server, eventually, free_port};
-
-struct Sentinel {
-    port: u16,
-    child: Child,
-    _directory: tempfile::TempDir,
-}
-
-impl Sentinel {
-    fn start(master: u16) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let port = free_port();
-        let mut config = format!("port {port}\nbind 127.0.0.1\n");
-        writeln!(config, "sentinel monitor main 127.0.0.1 {master} 2").unwrap();
-        writeln!(config, "sentinel down-after-milliseconds main 500").unwrap();
-        writeln!(config, "sentinel failover-timeout main 2000").unwrap();
-        let path = directory.path().join("sentinel.conf");
-        std::fs::write(&path, config).unwrap();
-        let child = Command::new("redis-server")
-            .arg(&path)
-            .arg("--sentinel")
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self {
-            port,
-            child,
-            _directory: directory,
-        }
-    }
-}
-
-impl Drop for Sentinel {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use support::sentinel::Sentinel;
+use support::{Server, eventually};
 
 #[derive(Default)]
 struct Log(Mutex<Vec<Bytes>>, Mutex<usize>);
@@ -107,13 +70,7 @@ async fn a_failover_is_followed() {
     }
     let mut options = master.options();
     options.topology = Topology::Sentinel(Sentinels {
-        endpoints: sentinels
-            .iter()
-            .map(|sentinel| Endpoint::Tcp {
-                host: "127.0.0.1".to_owned(),
-                port: sentinel.port,
-            })
-            .collect(),
+        endpoints: sentinels.iter().map(Sentinel::endpoint).collect(),
         master: "main".to_owned(),
         credentials: Credentials::default(),
         client_name: String::new(),

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod cluster;
+pub mod sentinel;
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
