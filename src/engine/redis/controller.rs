@@ -92,7 +92,7 @@ impl Controller for RedisController {
                     // Another one may be there. That this one has sent the message nonetheless does no harm: all that
                     // nodes tell each other may be told twice.
                     Err(error @ (LinkError::Disconnected(_) | LinkError::Refused(_))) => {
-                        failure = error.into()
+                        failure = error.into();
                     }
                     Err(error) => return Err(error.into()),
                 }

@@ -46,7 +46,7 @@ async fn messages_reach_one_node_or_all_in_order() {
         }
     }
     let sending = (0..100).map(|number: u32| {
-        let to = (number % 2 == 0).then_some("b");
+        let to = number.is_multiple_of(2).then_some("b");
         controllers[0].send(to, number.to_string().into())
     });
     for sent in futures_util::future::join_all(sending).await {

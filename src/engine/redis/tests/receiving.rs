@@ -188,7 +188,7 @@ async fn publications_of_a_channel_keep_their_order() {
     }
     let publishing = (0..3000).map(|number: u32| {
         let channel = ["a", "b", "c"][number as usize % 3];
-        let options = if number % 2 == 0 {
+        let options = if number.is_multiple_of(2) {
             keep(9)
         } else {
             PublishOptions::default()
