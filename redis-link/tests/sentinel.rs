@@ -3,17 +3,16 @@
 
 mod support;
 
-use std::process::Command;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tidegate_redis_link::{
-    Call, Commands, Credentials, Kind, LinkError, Sentinels, Sink, Subscriptions, Topology,
+    Call, Commands, Credentials, Endpoint, Kind, LinkError, Sentinels, Sink, Subscriptions, Topology,
 };
 
-use support::sentinel::Sentinel;
-use support::{Server, eventually};
+use support::eventually;
+use support::sentinel::Watched;
 
 #[derive(Default)]
 struct Log(Mutex<Vec<Bytes>>, Mutex<usize>);
@@ -40,37 +39,20 @@ fn command(words: &[&str]) -> Call {
 
 #[tokio::test]
 async fn a_failover_is_followed() {
-    let mut master = Server::start(&[]);
-    let replica = Server::start(&["--replicaof", "127.0.0.1", &master.port.to_string()]);
-    eventually("a replica", async || {
-        replica
-            .cli(&["INFO", "replication"])
-            .contains("master_link_status:up")
-            .then_some(())
-    })
-    .await;
-    let sentinels: Vec<_> = (0..3).map(|_| Sentinel::start(master.port)).collect();
-    for sentinel in &sentinels {
-        eventually("sentinels that know each other", async || {
-            let output = Command::new("redis-cli")
-                .args(["-p", &sentinel.port.to_string(), "SENTINEL", "MASTER", "main"])
-                .output()
-                .unwrap();
-            let text = String::from_utf8(output.stdout).unwrap();
-            let lines: Vec<_> = text.lines().collect();
-            let of = |name: &str| {
-                lines
-                    .iter()
-                    .position(|line| *line == name)
-                    .and_then(|at| lines.get(at + 1).copied())
-            };
-            (of("num-other-sentinels") == Some("2") && of("num-slaves") == Some("1")).then_some(())
-        })
-        .await;
-    }
+    let Watched {
+        mut master,
+        replica,
+        sentinels,
+    } = Watched::start().await;
     let mut options = master.options();
     options.topology = Topology::Sentinel(Sentinels {
-        endpoints: sentinels.iter().map(Sentinel::endpoint).collect(),
+        endpoints: sentinels
+            .iter()
+            .map(|sentinel| Endpoint::Tcp {
+                host: "127.0.0.1".to_owned(),
+                port: sentinel.port,
+            })
+            .collect(),
         master: "main".to_owned(),
         credentials: Credentials::default(),
         client_name: String::new(),

@@ -95,4 +95,26 @@ impl Cluster {
     pub fn id(&self, index: usize) -> String {
         self.servers[index].cli(&["CLUSTER", "MYID"]).trim().to_owned()
     }
+
+    /// Moves a slot with its keys, as an operator's tools do.
+    pub fn move_slot(&self, slot: u16, from: usize, to: usize) {
+        let slot = slot.to_string();
+        let (from_id, to_id) = (self.id(from), self.id(to));
+        let to_port = self.servers[to].port.to_string();
+        self.servers[to].cli(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id]);
+        self.servers[from].cli(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id]);
+        loop {
+            let keys = self.servers[from].cli(&["CLUSTER", "GETKEYSINSLOT", &slot, "100"]);
+            let keys: Vec<_> = keys.lines().filter(|key| !key.is_empty()).collect();
+            if keys.is_empty() {
+                break;
+            }
+            let mut migrate = vec!["MIGRATE", "127.0.0.1", &to_port, "", "0", "5000", "KEYS"];
+            migrate.extend(&keys);
+            self.servers[from].cli(&migrate);
+        }
+        for server in [to, from].into_iter().chain(0..self.servers.len()) {
+            self.servers[server].cli(&["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]);
+        }
+    }
 }

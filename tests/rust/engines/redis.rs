@@ -1,198 +1,137 @@
 //! Redis in all its forms.
 
+use std::any::Any;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tidegate::engine::redis::{HistoryIn, Partitioning, PresenceOptions, RedisBroker, RedisPresence, Shards};
-use tidegate_redis_link::{Credentials, Options, Sentinels, Topology};
+use serde_json::{Value, json};
+use tidegate::config::{self, Config, Sources};
+use tidegate::server::Engines;
 
 use crate::kit::{BrokerKit, PresenceKit};
+use crate::servers::Server;
 use crate::servers::cluster::Cluster;
-use crate::servers::sentinel::Sentinel;
-use crate::servers::{Server, eventually};
+use crate::servers::sentinel::Watched;
 use crate::{brokers, presence};
 
-/// Servers, and how to reach them.
-struct Setup {
-    shards: Vec<Options>,
-    prefix: &'static str,
-    partitioning: Partitioning,
-    servers: Box<dyn std::any::Any>,
+/// The configuration of a node whose engine is Redis.
+fn configured(redis: &Value) -> Config {
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = json!({ "presence_ttl": "2s" });
+    let all = options.as_object_mut().unwrap();
+    all.extend(redis.as_object().unwrap().clone());
+    let file = directory.path().join("config.json");
+    let text = json!({ "engine": { "type": "redis", "redis": options } }).to_string();
+    std::fs::write(&file, text).unwrap();
+    let sources = Sources {
+        file: Some(file),
+        ..Sources::default()
+    };
+    config::load(&sources).unwrap().config
 }
 
-impl Setup {
-    async fn single() -> Self {
-        let server = started().await;
-        Self {
-            shards: vec![patient(&server)],
-            prefix: "suite",
-            partitioning: Partitioning::default(),
-            servers: Box::new(server),
-        }
-    }
-
-    async fn two_shards() -> Self {
-        let servers = [started().await, started().await];
-        Self {
-            shards: servers.iter().map(patient).collect(),
-            prefix: "suite",
-            partitioning: Partitioning::default(),
-            servers: Box::new(servers),
-        }
-    }
-
-    fn cluster(cluster: &Arc<Cluster>, prefix: &'static str, partitioning: Partitioning) -> Self {
-        let seeds = cluster.servers.iter().map(Server::endpoint).collect();
-        let options = Options {
-            topology: Topology::Cluster { seeds },
-            ..patient(&cluster.servers[0])
-        };
-        Self {
-            shards: vec![options],
-            prefix,
-            partitioning,
-            servers: Box::new(cluster.clone()),
-        }
-    }
-
-    async fn sentinels() -> Self {
-        let master = started().await;
-        let sentinels = [(); 3].map(|()| Sentinel::start(master.port));
-        let options = Options {
-            topology: Topology::Sentinel(Sentinels {
-                endpoints: sentinels.iter().map(Sentinel::endpoint).collect(),
-                master: "main".to_owned(),
-                credentials: Credentials::default(),
-                client_name: String::new(),
-                tls: None,
-            }),
-            ..patient(&master)
-        };
-        Self {
-            shards: vec![options],
-            prefix: "suite",
-            partitioning: Partitioning::default(),
-            servers: Box::new((master, sentinels)),
-        }
-    }
-
-    async fn brokers(self, history: HistoryIn) {
-        let Self {
-            shards,
-            prefix,
-            partitioning,
-            servers,
-        } = self;
-        brokers::suite(BrokerKit {
-            broker: Box::new(move || {
-                Arc::new(RedisBroker::new(
-                    Shards::open(shards.clone(), prefix, partitioning),
-                    history,
-                ))
-            }),
-            is_shared: true,
-            has_history: true,
-            has_versions: history == HistoryIn::Streams,
-            forgets_versions: false,
-            reads_backwards: true,
-            servers,
-        })
-        .await;
-    }
-
-    async fn presence(self, user_mapping: bool) {
-        let Self {
-            shards,
-            prefix,
-            partitioning,
-            servers,
-        } = self;
-        let options = PresenceOptions {
-            ttl: Duration::from_secs(2),
-            user_mapping,
-            hash_field_ttl: false,
-        };
-        presence::suite(PresenceKit {
-            store: Box::new(move || {
-                Arc::new(RedisPresence::new(
-                    Shards::open(shards.clone(), prefix, partitioning),
-                    options,
-                ))
-            }),
-            is_shared: true,
-            servers,
-        })
-        .await;
-    }
+fn single(server: &Server) -> Value {
+    json!({ "address": format!("redis://127.0.0.1:{}", server.port) })
 }
 
-/// A server that answers.
-async fn started() -> Server {
-    let server = Server::start(&[]);
-    eventually("a server", async || {
-        (server.cli(&["PING"]).trim() == "PONG").then_some(())
+/// Both suites. `lists`: history is kept in lists.
+async fn suites(redis: Value, servers: impl Any) {
+    let lists = redis["history_use_lists"] == json!(true);
+    let config = Arc::new(configured(&redis));
+    let (for_broker, for_store) = (config.clone(), config);
+    brokers::suite(BrokerKit {
+        broker: Box::new(move || Engines::new(&for_broker).unwrap().broker),
+        is_shared: true,
+        has_history: true,
+        has_versions: !lists,
+        forgets_versions: false,
+        reads_backwards: true,
+        servers: Box::new(()),
     })
     .await;
-    server
+    presence::suite(PresenceKit {
+        store: Box::new(move || Engines::new(&for_store).unwrap().presence),
+        is_shared: true,
+        servers: Box::new(servers),
+    })
+    .await;
 }
 
-/// Time-outs are not the subject, and dozens of servers share the machine.
-fn patient(server: &Server) -> Options {
-    Options {
-        connect_timeout: Duration::from_secs(10),
-        io_timeout: Duration::from_secs(10),
-        ..server.options()
-    }
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn single_server() {
+    let server = Server::start(&[]);
+    suites(single(&server), server).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn single() {
-    Setup::single().await.brokers(HistoryIn::Streams).await;
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn resp2() {
+    let server = Server::start(&[]);
+    let mut redis = single(&server);
+    redis["force_resp2"] = json!(true);
+    suites(redis, server).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lists() {
-    Setup::single().await.brokers(HistoryIn::Lists).await;
+    let server = Server::start(&[]);
+    let mut redis = single(&server);
+    redis["history_use_lists"] = json!(true);
+    suites(redis, server).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn user_mapping() {
+    let server = Server::start(&[]);
+    let mut redis = single(&server);
+    redis["presence_user_mapping"] = json!(true);
+    suites(redis, server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unix_socket() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("redis.sock");
+    let path = socket.to_str().unwrap().to_owned();
+    let server = Server::start(&["--unixsocket", &path]);
+    let redis = json!({ "address": format!("unix://{path}") });
+    suites(redis, (server, directory)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_shards() {
-    Setup::two_shards().await.brokers(HistoryIn::Streams).await;
+    let (one, two) = (Server::start(&[]), Server::start(&[]));
+    let redis = json!({ "address": [format!("127.0.0.1:{}", one.port), format!("127.0.0.1:{}", two.port)] });
+    suites(redis, (one, two)).await;
 }
 
-/// In one test, as it takes six servers.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sentinel() {
+    let watched = Watched::start().await;
+    let redis = json!({ "sentinel_address": [watched.addresses()], "sentinel_master_name": "main" });
+    suites(redis, watched).await;
+}
+
+fn seeds(cluster: &Cluster) -> Value {
+    let seeds: Vec<String> = cluster
+        .servers
+        .iter()
+        .map(|server| format!("127.0.0.1:{}", server.port))
+        .collect();
+    json!({ "cluster_address": [seeds.join(",")] })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cluster() {
-    let cluster = Arc::new(Cluster::start().await);
-    let plain = Partitioning::default();
-    Setup::cluster(&cluster, "plain", plain)
-        .brokers(HistoryIn::Streams)
-        .await;
-    Setup::cluster(&cluster, "plain", plain).presence(true).await;
-    for (prefix, balanced) in [("decimal", false), ("balanced", true)] {
-        let partitioning = Partitioning { count: 8, balanced };
-        Setup::cluster(&cluster, prefix, partitioning)
-            .brokers(HistoryIn::Streams)
-            .await;
+    let cluster = Cluster::start().await;
+    suites(seeds(&cluster), cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sharded_cluster() {
+    for balanced in [false, true] {
+        let cluster = Cluster::start().await;
+        let mut redis = seeds(&cluster);
+        redis["sharded_pub_sub_partitions"] = json!(16);
+        redis["sharded_pub_sub_balanced"] = json!(balanced);
+        suites(redis, cluster).await;
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn sentinels() {
-    Setup::sentinels().await.brokers(HistoryIn::Streams).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn presence_in_one() {
-    Setup::single().await.presence(false).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn presence_with_users() {
-    Setup::single().await.presence(true).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn presence_in_two_shards() {
-    Setup::two_shards().await.presence(false).await;
 }

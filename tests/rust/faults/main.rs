@@ -14,7 +14,9 @@
     unreachable_pub
 )]
 
+mod failover;
 mod ledger;
+mod node;
 mod nodes;
 mod proxy;
 mod publisher;

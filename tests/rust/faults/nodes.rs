@@ -60,7 +60,7 @@ pub async fn call(internal: SocketAddr, method: &str, body: &Value) -> Option<Va
         let stream = tokio::net::TcpStream::connect(internal).await.ok()?;
         serde_json::from_slice(&request.exchange(stream).await.body).ok()
     };
-    tokio::time::timeout(std::time::Duration::from_secs(10), asking)
+    tokio::time::timeout(std::time::Duration::from_secs(3), asking)
         .await
         .ok()
         .flatten()

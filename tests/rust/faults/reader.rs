@@ -66,13 +66,13 @@ impl Reader {
         self.state.lock().told.clone()
     }
 
-    /// Whether it has got a publication.
+    /// Whether it has got a publication, or a later one: what lies in a gap that it was told of never comes.
     pub fn has(&self, wanted: u64) -> bool {
         let entries = self.entries.lock();
         entries
             .iter()
             .rev()
-            .any(|entry| matches!(entry, Entry::Got { number, .. } if *number == wanted))
+            .any(|entry| matches!(entry, Entry::Got { number, .. } if *number >= wanted))
     }
 }
 
