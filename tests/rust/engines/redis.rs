@@ -44,7 +44,7 @@ async fn suites(redis: Value, servers: impl Any) {
         has_history: true,
         has_versions: !lists,
         forgets_versions: false,
-        reads_backwards: !lists,
+        reads_backwards: true,
         servers: Box::new(()),
     })
     .await;

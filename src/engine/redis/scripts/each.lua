@@ -5,9 +5,9 @@ local results = {}
 for i = 0, #KEYS / KEYS_PER - 1 do
   local ok, result = pcall(call, i * KEYS_PER, i * ARGV_PER)
   if not ok then
-    -- A table since Redis 7, a text before.
+    -- A table since Redis 7; before, a text that begins with the place in the script.
     if type(result) == 'table' then result = result.err end
-    result = redis.error_reply(result)
+    result = redis.error_reply((string.gsub(result, '^@[^:]*: %d+: %-?', '')))
   end
   results[i + 1] = result
 end

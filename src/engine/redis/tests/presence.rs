@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
+use tidegate_redis_link::redis::Value;
 
+use super::super::{Missing, Needs};
 use super::*;
 use crate::engine::{PresenceStats, PresenceStore};
 
@@ -145,24 +147,59 @@ async fn members_that_nobody_can_read_are_left_out() {
     assert_eq!(presence.presence("ch").await.unwrap().len(), 1);
 }
 
+async fn has_field_expiry(server: &Server) -> bool {
+    let known: Vec<Option<Vec<Value>>> = server.run("COMMAND INFO HEXPIRE").await;
+    known.first().is_some_and(Option::is_some)
+}
+
+fn needs(hash_field_ttl: bool) -> Needs {
+    Needs {
+        streams: true,
+        hash_field_ttl,
+    }
+}
+
 #[tokio::test]
 async fn a_server_without_field_expiry_is_told_at_the_start() {
     let server = Server::start().await;
     let shards = shards(&server).await;
-    let needs = |hash_field_ttl| super::super::Needs {
-        streams: true,
-        hash_field_ttl,
-    };
     assert_eq!(shards.probe(needs(false)).await, Ok(()));
-    let has_expiry: bool = server
-        .run::<Vec<Option<Vec<tidegate_redis_link::redis::Value>>>>("COMMAND INFO HEXPIRE")
-        .await
-        .first()
-        .is_some_and(Option::is_some);
-    let expected = if has_expiry {
+    let expected = if has_field_expiry(&server).await {
         Ok(())
     } else {
-        Err(super::super::Missing::HashFieldTtl)
+        Err(Missing::HashFieldTtl)
     };
     assert_eq!(shards.probe(needs(true)).await, expected);
+}
+
+/// On Redis 7.4 and Valkey 9; older servers cannot do it.
+#[tokio::test]
+async fn fields_expire_where_servers_can() {
+    let server = Server::start().await;
+    if !has_field_expiry(&server).await {
+        return;
+    }
+    let options = PresenceOptions {
+        ttl: Duration::from_secs(1),
+        user_mapping: true,
+        hash_field_ttl: true,
+    };
+    let presence = presence(&server, options).await;
+    presence.add("ch", "c1", info("u1", "c1")).await.unwrap();
+    presence.add("ch", "c2", info("u2", "c2")).await.unwrap();
+    assert_eq!(
+        server.keys().await,
+        ["p.presence.data.ch", "p.presence.user.clients.ch"],
+        "no sets of expiries"
+    );
+    assert_eq!(presence.stats("ch").await, Ok(stats(2, 2)));
+    presence.remove("ch", "c2", "u2").await.unwrap();
+    assert_eq!(presence.stats("ch").await, Ok(stats(1, 1)));
+    // One is renewed, the other is not.
+    presence.add("ch", "c3", info("u3", "c3")).await.unwrap();
+    until("a field to expire", async || {
+        presence.add("ch", "c3", info("u3", "c3")).await.unwrap();
+        presence.presence("ch").await.unwrap().keys().eq(["c3"])
+    })
+    .await;
 }
