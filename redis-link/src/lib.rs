@@ -39,5 +39,6 @@ pub use options::{Credentials, Endpoint, Options, Sentinels, Tls, Topology};
 pub use redis;
 pub use reply::Reply;
 pub use script::Script;
+pub use slot::{SLOTS, slot};
 pub use subscriptions::{Confirmed, Kind, Sink, Subscriptions};
 pub use values::{bytes, integer, items, text};

@@ -1,10 +1,10 @@
 //! Which slot of a cluster holds a key (Redis Cluster specification, "Key distribution model").
 
 /// Number of slots.
-pub(crate) const SLOTS: u16 = 16_384;
+pub const SLOTS: u16 = 16_384;
 
 /// The slot of a key: of what stands between its first `{` and the next `}`, if that is not empty.
-pub(crate) fn slot(key: &[u8]) -> u16 {
+pub fn slot(key: &[u8]) -> u16 {
     crc16(hashed(key)) % SLOTS
 }
 

@@ -1,5 +1,5 @@
 //! A Redis Cluster: calls find their nodes, and find them again when slots move and masters die.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! Servers that are slow, silent, forgetful, or end what they have begun.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! Ways to a server: TLS, sockets of the file system, users, servers that know less.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod support;
 

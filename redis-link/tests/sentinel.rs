@@ -1,10 +1,8 @@
 //! A master behind sentinels: followed through a failover.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod support;
 
-use std::fmt::Write as _;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,44 +11,8 @@ use tidegate_redis_link::{
     Commands, Credentials, Endpoint, Kind, LinkError, Sentinels, Sink, Subscriptions, Topology,
 };
 
-use support::{Server, command, eventually, free_port};
-
-struct Sentinel {
-    port: u16,
-    child: Child,
-    _directory: tempfile::TempDir,
-}
-
-impl Sentinel {
-    fn start(master: u16) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let port = free_port();
-        let mut config = format!("port {port}\nbind 127.0.0.1\n");
-        writeln!(config, "sentinel monitor main 127.0.0.1 {master} 2").unwrap();
-        writeln!(config, "sentinel down-after-milliseconds main 500").unwrap();
-        writeln!(config, "sentinel failover-timeout main 2000").unwrap();
-        let path = directory.path().join("sentinel.conf");
-        std::fs::write(&path, config).unwrap();
-        let child = Command::new("redis-server")
-            .arg(&path)
-            .arg("--sentinel")
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self {
-            port,
-            child,
-            _directory: directory,
-        }
-    }
-}
-
-impl Drop for Sentinel {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use support::sentinel::Watched;
+use support::{command, eventually};
 
 #[derive(Default)]
 struct Log(Mutex<Vec<Bytes>>, Mutex<usize>);
@@ -69,34 +31,11 @@ impl Sink for Log {
 
 #[tokio::test]
 async fn a_failover_is_followed() {
-    let mut master = Server::start(&[]);
-    let replica = Server::start(&["--replicaof", "127.0.0.1", &master.port.to_string()]);
-    eventually("a replica", async || {
-        replica
-            .cli(&["INFO", "replication"])
-            .contains("master_link_status:up")
-            .then_some(())
-    })
-    .await;
-    let sentinels: Vec<_> = (0..3).map(|_| Sentinel::start(master.port)).collect();
-    for sentinel in &sentinels {
-        eventually("sentinels that know each other", async || {
-            let output = Command::new("redis-cli")
-                .args(["-p", &sentinel.port.to_string(), "SENTINEL", "MASTER", "main"])
-                .output()
-                .unwrap();
-            let text = String::from_utf8(output.stdout).unwrap();
-            let lines: Vec<_> = text.lines().collect();
-            let of = |name: &str| {
-                lines
-                    .iter()
-                    .position(|line| *line == name)
-                    .and_then(|at| lines.get(at + 1).copied())
-            };
-            (of("num-other-sentinels") == Some("2") && of("num-slaves") == Some("1")).then_some(())
-        })
-        .await;
-    }
+    let Watched {
+        mut master,
+        replica,
+        sentinels,
+    } = Watched::start().await;
     let mut options = master.options();
     options.topology = Topology::Sentinel(Sentinels {
         endpoints: sentinels

@@ -1,5 +1,5 @@
 //! One server: order, merged calls, subscriptions, and what happens when it goes away.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod support;
 

@@ -1,48 +1,199 @@
 //! Which engine does what (engines.md 1): made from the configuration, before the node that uses them.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::config::{Config, Redis};
 use crate::engine::memory::{MemoryBroker, MemoryPresence};
+use crate::engine::redis::{
+    AddressError, HistoryIn, Missing, Needs, Partitioning, PresenceOptions, RedisBroker, RedisController,
+    RedisPresence, RedisUserConnections, Shards, shards,
+};
 use crate::engine::{Broker, Controller, PresenceStore, UserConnections};
 
 /// Entries of the memory presence store vanish when a connection did not renew them for that long.
 const PRESENCE_TTL: Duration = Duration::from_secs(60);
 
 /// The engines of a node.
-pub(super) struct Engines {
-    pub(super) broker: Arc<dyn Broker>,
-    pub(super) presence: Arc<dyn PresenceStore>,
+pub struct Engines {
+    /// History and publish/subscribe.
+    pub broker: Arc<dyn Broker>,
+    /// Who is where.
+    pub presence: Arc<dyn PresenceStore>,
     /// What joins the node with others; `None` for a node that acts alone.
-    pub(super) controller: Option<Arc<dyn Controller>>,
+    pub controller: Option<Arc<dyn Controller>>,
     /// Where the connections of users are counted over all nodes; `None` where nothing can.
-    pub(super) user_connections: Option<Arc<dyn UserConnections>>,
+    pub user_connections: Option<Arc<dyn UserConnections>>,
     /// Name for the log.
-    pub(super) name: String,
+    pub name: String,
     pub(super) sweeper: Sweeper,
+    /// Servers, and what they must be able to do.
+    probes: Vec<(Shards, Needs)>,
 }
 
 /// Gives memory of expired entries back; called about once a second.
+#[derive(Default)]
 pub(super) struct Sweeper {
     broker: Option<Arc<MemoryBroker>>,
     presence: Option<Arc<MemoryPresence>>,
 }
 
+/// Where a half of the engine is. What is not redis is memory: validation has refused all else.
+#[derive(Clone)]
+enum Place {
+    Memory,
+    Redis(Shards),
+}
+
 impl Engines {
-    /// Everything in this process.
-    pub(super) fn memory() -> Self {
-        let broker = Arc::new(MemoryBroker::default());
-        let presence = Arc::new(MemoryPresence::new(PRESENCE_TTL));
+    /// Makes the engines that a configuration asks for. Servers are connected to in the background, for ever. Must be
+    /// called inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`AddressError`] for an address or a certificate that cannot be used.
+    pub fn new(config: &Config) -> Result<Self, AddressError> {
+        let (own_broker, own_presence) = (&config.broker, &config.presence_manager);
+        // One half may be replaced, and the other still use the engine. Both use its connections.
+        let engine = if own_broker.enabled && own_presence.enabled {
+            Place::Memory
+        } else {
+            let options = &config.engine.redis.options;
+            let partitioning = Partitioning {
+                count: options.sharded_pub_sub_partitions,
+                balanced: options.sharded_pub_sub_balanced,
+            };
+            Place::new(&config.engine.r#type, &config.engine.redis.redis, partitioning)?
+        };
+        let (broker_place, uses_lists) = if own_broker.enabled {
+            let options = &own_broker.redis.options;
+            let partitioning = Partitioning {
+                count: options.sharded_pub_sub_partitions,
+                balanced: options.sharded_pub_sub_balanced,
+            };
+            let place = Place::new(&own_broker.r#type, &own_broker.redis.redis, partitioning)?;
+            (place, options.history_use_lists)
+        } else {
+            (engine.clone(), config.engine.redis.options.history_use_lists)
+        };
+        let (presence_place, presence_options) = if own_presence.enabled {
+            let redis = &own_presence.redis;
+            let options = PresenceOptions {
+                ttl: redis.options.presence_ttl,
+                user_mapping: redis.options.presence_user_mapping,
+                hash_field_ttl: redis.options.presence_hash_field_ttl,
+            };
+            (
+                Place::new(&own_presence.r#type, &redis.redis, Partitioning::default())?,
+                options,
+            )
+        } else {
+            let options = &config.engine.redis.options;
+            let options = PresenceOptions {
+                ttl: options.presence_ttl,
+                user_mapping: options.presence_user_mapping,
+                hash_field_ttl: options.presence_hash_field_ttl,
+            };
+            (engine, options)
+        };
+        Ok(Self::at(
+            &broker_place,
+            uses_lists,
+            &presence_place,
+            presence_options,
+        ))
+    }
+
+    fn at(broker: &Place, uses_lists: bool, presence: &Place, presence_options: PresenceOptions) -> Self {
+        let mut sweeper = Sweeper::default();
+        let mut probes = Vec::new();
+        let name = match (broker.to_string(), presence.to_string()) {
+            (both, same) if both == same => both,
+            (broker, presence) => format!("broker {broker}, presence {presence}"),
+        };
+        // What carries publications between nodes carries their messages as well. Only where it is Redis.
+        let controller = broker
+            .redis()
+            .map(|shards| Arc::new(RedisController::new(shards)) as Arc<dyn Controller>);
+        let user_connections = broker
+            .redis()
+            .or_else(|| presence.redis())
+            .map(|shards| Arc::new(RedisUserConnections::new(shards)) as Arc<dyn UserConnections>);
+        let broker: Arc<dyn Broker> = match broker {
+            Place::Memory => sweeper.broker.insert(Arc::default()).clone(),
+            Place::Redis(shards) => {
+                let history = if uses_lists {
+                    HistoryIn::Lists
+                } else {
+                    HistoryIn::Streams
+                };
+                let needs = Needs {
+                    streams: !uses_lists,
+                    ..Needs::default()
+                };
+                probes.push((shards.clone(), needs));
+                Arc::new(RedisBroker::new(shards.clone(), history))
+            }
+        };
+        let presence: Arc<dyn PresenceStore> = match presence {
+            Place::Memory => sweeper
+                .presence
+                .insert(Arc::new(MemoryPresence::new(PRESENCE_TTL)))
+                .clone(),
+            Place::Redis(shards) => {
+                let needs = Needs {
+                    hash_field_ttl: presence_options.hash_field_ttl,
+                    ..Needs::default()
+                };
+                probes.push((shards.clone(), needs));
+                Arc::new(RedisPresence::new(shards.clone(), presence_options))
+            }
+        };
         Self {
-            broker: broker.clone(),
-            presence: presence.clone(),
-            controller: None,
-            user_connections: None,
-            name: "memory".to_owned(),
-            sweeper: Sweeper {
-                broker: Some(broker),
-                presence: Some(presence),
-            },
+            broker,
+            presence,
+            controller,
+            user_connections,
+            name,
+            sweeper,
+            probes,
+        }
+    }
+
+    /// Waits until each server has been tried once, and asks those that are there what they can do. One that is away
+    /// is named in the log and does not keep the node from starting.
+    ///
+    /// # Errors
+    /// [`Missing`] for a server that cannot do what the configuration asks of it.
+    pub async fn probe(&self) -> Result<(), Missing> {
+        for (shards, needs) in &self.probes {
+            shards.probe(*needs).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Place {
+    fn new(kind: &str, redis: &Redis, partitioning: Partitioning) -> Result<Self, AddressError> {
+        Ok(match kind {
+            "redis" => Self::Redis(Shards::open(shards(redis)?, &redis.prefix, partitioning)),
+            _ => Self::Memory,
+        })
+    }
+
+    fn redis(&self) -> Option<Shards> {
+        match self {
+            Self::Memory => None,
+            Self::Redis(shards) => Some(shards.clone()),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory"),
+            Self::Redis(shards) => write!(f, "redis, {}", shards.mode()),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use crate::auth::{BuildError, MalformedOrigin};
 use crate::channels::InvalidChannels;
+use crate::engine::redis::{AddressError, Missing};
 
 /// What the operator must change.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,12 @@ pub enum StartError {
         /// Why.
         error: String,
     },
+    /// Where Redis is.
+    #[error("{0}")]
+    Redis(AddressError),
+    /// A Redis that is too old.
+    #[error("{0}")]
+    RedisLacks(Missing),
     /// Threads or their runtimes.
     #[error("error starting worker threads: {0}")]
     Workers(io::Error),

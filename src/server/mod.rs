@@ -33,7 +33,7 @@ use crate::engine::memory::SWEEP_INTERVAL;
 use crate::node::{Admission, ConnectionLimits, Node, NodeAcceptor, Parts};
 use crate::session::Context;
 use crate::telemetry::{Metrics, TEXT_FORMAT};
-use engines::Engines;
+pub use engines::Engines;
 pub use error::StartError;
 use listeners::Listeners;
 pub use rules::session_context;
@@ -77,8 +77,9 @@ impl Server {
         }
         let workers = Workers::start(trim).map_err(StartError::Workers)?;
         let sockets = listeners::Sockets::bind(config, workers.handles().len())?;
-        let engines = Engines::memory();
+        let engines = Engines::new(config).map_err(StartError::Redis)?;
         tracing::info!(engine = engines.name, "engines are set up");
+        engines.probe().await.map_err(StartError::RedisLacks)?;
         let node = Node::new(Parts {
             id,
             name: node_name(config, sockets.port()),

@@ -5,12 +5,12 @@ use std::process::Command;
 use super::{Server, eventually, free_port};
 
 /// Three masters, and three replicas of them.
-pub(crate) struct Cluster {
-    pub(crate) servers: Vec<Server>,
+pub struct Cluster {
+    pub servers: Vec<Server>,
 }
 
 impl Cluster {
-    pub(crate) async fn start() -> Self {
+    pub async fn start() -> Self {
         let servers: Vec<_> = (0..6)
             .map(|_| {
                 // The bus has a port of its own, which must be free as well.
@@ -54,7 +54,7 @@ impl Cluster {
     }
 
     /// Waits until every node thinks so.
-    pub(crate) async fn is_well(&self) {
+    pub async fn is_well(&self) {
         for server in &self.servers {
             eventually("a cluster", async || {
                 let info = server.cli(&["CLUSTER", "INFO"]);
@@ -66,7 +66,7 @@ impl Cluster {
     }
 
     /// The index of the master of a slot, asked at a node.
-    pub(crate) fn master_of(&self, slot: u16, asked: usize) -> usize {
+    pub fn master_of(&self, slot: u16, asked: usize) -> usize {
         let nodes = self.servers[asked].cli(&["CLUSTER", "NODES"]);
         for line in nodes
             .lines()
@@ -92,7 +92,29 @@ impl Cluster {
         panic!("nobody owns {slot}:\n{nodes}");
     }
 
-    pub(crate) fn id(&self, index: usize) -> String {
+    pub fn id(&self, index: usize) -> String {
         self.servers[index].cli(&["CLUSTER", "MYID"]).trim().to_owned()
+    }
+
+    /// Moves a slot with its keys, as an operator's tools do.
+    pub fn move_slot(&self, slot: u16, from: usize, to: usize) {
+        let slot = slot.to_string();
+        let (from_id, to_id) = (self.id(from), self.id(to));
+        let to_port = self.servers[to].port.to_string();
+        self.servers[to].cli(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id]);
+        self.servers[from].cli(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id]);
+        loop {
+            let keys = self.servers[from].cli(&["CLUSTER", "GETKEYSINSLOT", &slot, "100"]);
+            let keys: Vec<_> = keys.lines().filter(|key| !key.is_empty()).collect();
+            if keys.is_empty() {
+                break;
+            }
+            let mut migrate = vec!["MIGRATE", "127.0.0.1", &to_port, "", "0", "5000", "KEYS"];
+            migrate.extend(&keys);
+            self.servers[from].cli(&migrate);
+        }
+        for server in [to, from].into_iter().chain(0..self.servers.len()) {
+            self.servers[server].cli(&["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]);
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-pub(crate) mod cluster;
+pub mod cluster;
+pub mod sentinel;
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -11,11 +12,11 @@ use std::time::Duration;
 use tidegate_redis_link::{Call, Credentials, Endpoint, Options, Topology};
 
 /// How long anything may take before a test gives up.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A `redis-server`. Ended when dropped.
-pub(crate) struct Server {
-    pub(crate) port: u16,
+pub struct Server {
+    pub port: u16,
     args: Vec<String>,
     child: Child,
     directory: tempfile::TempDir,
@@ -23,7 +24,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts a server without persistence, with more arguments.
-    pub(crate) fn start(args: &[&str]) -> Self {
+    pub fn start(args: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let port = free_port();
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
@@ -36,14 +37,14 @@ impl Server {
         }
     }
 
-    pub(crate) fn endpoint(&self) -> Endpoint {
+    pub fn endpoint(&self) -> Endpoint {
         Endpoint::Tcp {
             host: "127.0.0.1".to_owned(),
             port: self.port,
         }
     }
 
-    pub(crate) fn options(&self) -> Options {
+    pub fn options(&self) -> Options {
         Options {
             topology: Topology::Single(self.endpoint()),
             credentials: Credentials::default(),
@@ -57,7 +58,7 @@ impl Server {
     }
 
     /// What `redis-cli` prints.
-    pub(crate) fn cli(&self, words: &[&str]) -> String {
+    pub fn cli(&self, words: &[&str]) -> String {
         let output = Command::new("redis-cli")
             .args(["-p", &self.port.to_string()])
             .args(words)
@@ -66,16 +67,16 @@ impl Server {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    pub(crate) fn start_again(&mut self) {
+    pub fn start_again(&mut self) {
         self.child = spawn(self.port, &self.args, self.directory.path());
     }
 
-    pub(crate) fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let status = Command::new("kill")
             .args([format!("-{name}"), self.child.id().to_string()])
             .status()
@@ -111,8 +112,8 @@ fn spawn(port: u16, args: &[String], directory: &std::path::Path) -> Child {
 }
 
 /// A command without a key.
-pub(crate) fn command(words: &[&str]) -> Call {
-    let mut command = redis::cmd(words[0]);
+pub fn command(words: &[&str]) -> Call {
+    let mut command = tidegate_redis_link::redis::cmd(words[0]);
     for word in &words[1..] {
         command.arg(*word);
     }
@@ -120,7 +121,7 @@ pub(crate) fn command(words: &[&str]) -> Call {
 }
 
 /// A port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -129,7 +130,7 @@ pub(crate) fn free_port() -> u16 {
 }
 
 /// Waits for a condition.
-pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let waiting = async {
         loop {
             if let Some(found) = look().await {

@@ -93,8 +93,7 @@ section! {
 section! {
     /// Redis as engine.
     pub struct EngineRedis {
-        /// Keep history in lists, as old versions did, and not in streams. Lists know no versions of publications and
-        /// cannot be read backwards.
+        /// Keep history in lists, as old versions did, and not in streams. Lists know no versions of publications.
         history_use_lists: bool;
         /// How long presence outlives its last refresh; must be longer than `client.presence_update_interval`.
         presence_ttl: Duration = "60s";
@@ -119,8 +118,7 @@ section! {
 section! {
     /// Redis as broker.
     pub struct BrokerRedis {
-        /// Keep history in lists, as old versions did, and not in streams. Lists know no versions of publications and
-        /// cannot be read backwards.
+        /// Keep history in lists, as old versions did, and not in streams. Lists know no versions of publications.
         history_use_lists: bool;
         /// In a cluster, divide publish/subscribe over that many partitions by `SSUBSCRIBE` and `SPUBLISH` (Redis 7),
         /// so that its load spreads over the masters. 0 for publish/subscribe that every node of the cluster sees.

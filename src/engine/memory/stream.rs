@@ -56,10 +56,9 @@ impl Stream {
         version_epoch: &str,
         now: Instant,
     ) -> Arc<Publication> {
-        if publication.version > 0 {
-            self.version = publication.version;
-            version_epoch.clone_into(&mut self.version_epoch);
-        }
+        // A publication without a version forgets the stored one, as the reference's memory does.
+        self.version = publication.version;
+        version_epoch.clone_into(&mut self.version_epoch);
         self.top = publication.offset;
         let publication = Arc::new(publication);
         self.items.push_back(publication.clone());

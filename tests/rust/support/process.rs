@@ -84,10 +84,15 @@ impl ServerProcess {
 
     /// Asks the process to stop (SIGTERM).
     pub async fn terminate(&self) {
+        self.signal("TERM").await;
+    }
+
+    /// Sends a signal by its name.
+    pub async fn signal(&self, name: &str) {
         let pid = self.child.id().expect("the server ended by itself");
         let sent = Command::new("sh")
             .arg("-c")
-            .arg(format!("kill -TERM {pid}"))
+            .arg(format!("kill -{name} {pid}"))
             .status();
         assert!(sent.await.unwrap().success(), "no signal could be sent");
     }

@@ -1,0 +1,132 @@
+//! Messages between nodes: `P.control` for all of them, `P.node.<id>` for one (engines.md 4, 8).
+//!
+//! Every node listens on every shard, so it does not matter over which shard a message goes. The reference takes
+//! them in turn; here each destination has a shard of its own, because messages over two connections overtake each
+//! other. It changes only while that shard is away: then the next one takes over, and messages may be swapped at
+//! these two moments.
+
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tidegate_redis_link::redis::Cmd;
+use tidegate_redis_link::{Kind, LinkError, Sink, Subscriptions};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::shard::Shards;
+use crate::engine::{ControlReceiver, Controller, EngineError, Wait};
+
+/// How long after a refused subscription the next attempt is made.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// Controller over one or several shards.
+pub struct RedisController {
+    shards: Shards,
+    listening: OnceLock<Vec<Listening>>,
+}
+
+struct Listening {
+    subscriptions: Arc<Subscriptions>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl RedisController {
+    /// A controller that listens as soon as it is attached.
+    #[must_use]
+    pub fn new(shards: Shards) -> Self {
+        Self {
+            shards,
+            listening: OnceLock::new(),
+        }
+    }
+}
+
+impl Controller for RedisController {
+    fn attach(&self, node: &str, receiver: Arc<dyn ControlReceiver>) {
+        // The node owns the controller: it must not own the node in turn.
+        let receiver = Arc::downgrade(&receiver);
+        let listening = self.shards.iter().map(|shard| {
+            let sink = Arc::new(Incoming(receiver.clone()));
+            let subscriptions =
+                Subscriptions::open(&shard.options, Kind::Plain, shard.keys.control_keep_alive(), sink);
+            let subscriptions = Arc::new(subscriptions);
+            let channels = [shard.keys.control(), shard.keys.node(node)];
+            Listening {
+                _task: AbortOnDropHandle::new(tokio::spawn(listen(subscriptions.clone(), channels))),
+                subscriptions,
+            }
+        });
+        // A second receiver would be a second node on one controller, which does not happen.
+        let _ = self.listening.set(listening.collect());
+    }
+
+    /// Ready if any shard is: messages go over that.
+    fn ready(&self) -> Result<(), EngineError> {
+        let mut result = Ok(());
+        let listening = self.listening.get().map_or(&[][..], Vec::as_slice);
+        for (shard, listening) in self.shards.iter().zip(listening) {
+            result = shard
+                .commands
+                .ready()
+                .and_then(|()| listening.subscriptions.ready());
+            if result.is_ok() {
+                break;
+            }
+        }
+        Ok(result?)
+    }
+
+    fn send<'a>(&'a self, to: Option<&'a str>, message: Bytes) -> Wait<'a, ()> {
+        Box::pin(async move {
+            let destination = to.unwrap_or_default();
+            let count = self.shards.iter().len();
+            let first = self.shards.index_of(destination);
+            let mut failure = EngineError::Unavailable("no Redis is configured".to_owned());
+            for turn in 0..count {
+                let shard = self.shards.get((first + turn) % count)?;
+                let channel = to.map_or_else(|| shard.keys.control(), |node| shard.keys.node(node));
+                let mut command = Cmd::new();
+                command.arg("publish").arg(&channel[..]).arg(&message[..]);
+                match shard.command(destination, channel, command).await {
+                    Ok(_) => return Ok(()),
+                    // Another one may be there. That this one has sent the message nonetheless does no harm: all that
+                    // nodes tell each other may be told twice.
+                    Err(error @ (LinkError::Disconnected(_) | LinkError::Refused(_))) => {
+                        failure = error.into();
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Err(failure)
+        })
+    }
+}
+
+/// Subscribes to both channels as soon as there is a connection; later the link does so by itself.
+async fn listen(subscriptions: Arc<Subscriptions>, channels: [Bytes; 2]) {
+    for channel in channels {
+        while subscriptions.subscribe(channel.clone()).await.is_err() {
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+}
+
+struct Incoming(Weak<dyn ControlReceiver>);
+
+impl Sink for Incoming {
+    fn message(&self, _channel: &[u8], payload: Bytes) {
+        if let Some(receiver) = self.0.upgrade() {
+            receiver.handle_control(payload);
+        }
+    }
+
+    fn restored(&self, _channels: Vec<Bytes>) {
+        if let Some(receiver) = self.0.upgrade() {
+            receiver.handle_control_restored();
+        }
+    }
+
+    fn lost(&self, error: &LinkError) {
+        tracing::error!(%error, "messages between nodes do not arrive from Redis");
+    }
+}

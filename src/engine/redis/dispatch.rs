@@ -1,0 +1,161 @@
+//! Messages on their way from Redis to the node.
+//!
+//! The connection is read by one task, and fan-out takes longer than reading; so messages are divided among a few
+//! tasks by their channel, which keeps the order within each channel (engines.md 7). Queues are bounded in messages
+//! and in bytes. What does not fit is dropped, and told: as soon as the queue is worked off, its channels count as
+//! interrupted, and whoever follows positions in them is told of the gap at once.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::payload::{self, Message};
+use super::rarely::Rarely;
+use super::sharding::fnv1a;
+use crate::engine::Receiver;
+
+/// Messages that may wait for one task.
+const QUEUE: usize = 65_536;
+
+/// Bytes that may wait for one task.
+const QUEUE_BYTES: usize = 32 << 20;
+
+/// Messages taken at once.
+const BATCH: usize = 256;
+
+/// The tasks. Dropping it ends them.
+pub(super) struct Dispatch {
+    queues: Vec<Queue>,
+}
+
+struct Queue {
+    sender: mpsc::Sender<Item>,
+    shared: Arc<Shared>,
+    _task: AbortOnDropHandle<()>,
+}
+
+struct Shared {
+    bytes: AtomicUsize,
+    /// Channels of messages that were dropped.
+    dropped: Mutex<HashSet<Box<str>>>,
+    /// Something was dropped.
+    overflow: Notify,
+    log: Rarely,
+}
+
+struct Item {
+    channel: Box<str>,
+    payload: Bytes,
+}
+
+impl Dispatch {
+    /// One task for each core that the process may use.
+    pub(super) fn start(receiver: &Weak<dyn Receiver>) -> Self {
+        let count = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            queues: (0..count).map(|_| Queue::start(receiver.clone())).collect(),
+        }
+    }
+
+    /// Takes a message that has arrived on a channel. Does not wait.
+    pub(super) fn push(&self, channel: &str, payload: Bytes) {
+        let index = fnv1a(channel.as_bytes()) % self.queues.len().max(1) as u64;
+        if let Some(queue) = self.queues.get(index as usize) {
+            queue.push(channel, payload);
+        }
+    }
+}
+
+impl Queue {
+    fn start(receiver: Weak<dyn Receiver>) -> Self {
+        let (sender, receiving) = mpsc::channel(QUEUE);
+        let shared = Arc::new(Shared {
+            bytes: AtomicUsize::new(0),
+            dropped: Mutex::default(),
+            overflow: Notify::new(),
+            log: Rarely::new(),
+        });
+        let task = tokio::spawn(work(receiving, shared.clone(), receiver));
+        Self {
+            sender,
+            shared,
+            _task: AbortOnDropHandle::new(task),
+        }
+    }
+
+    fn push(&self, channel: &str, payload: Bytes) {
+        let size = payload.len();
+        let waiting = self.shared.bytes.fetch_add(size, Ordering::Relaxed);
+        let item = Item {
+            channel: channel.into(),
+            payload,
+        };
+        // One message always fits, however large.
+        let is_full = waiting > 0 && waiting.saturating_add(size) > QUEUE_BYTES;
+        if !is_full && self.sender.try_send(item).is_ok() {
+            return;
+        }
+        self.shared.bytes.fetch_sub(size, Ordering::Relaxed);
+        self.shared.dropped.lock().insert(channel.into());
+        self.shared.overflow.notify_one();
+        if let Some(count) = self.shared.log.allow() {
+            tracing::warn!(
+                count,
+                channel,
+                "messages from Redis arrive faster than they are delivered, dropped"
+            );
+        }
+    }
+}
+
+async fn work(mut receiving: mpsc::Receiver<Item>, shared: Arc<Shared>, receiver: Weak<dyn Receiver>) {
+    let malformed = Rarely::new();
+    let mut batch = Vec::with_capacity(BATCH);
+    loop {
+        tokio::select! {
+            count = receiving.recv_many(&mut batch, BATCH) => if count == 0 { return },
+            () = shared.overflow.notified() => {}
+        }
+        // The node ends before its engine.
+        let Some(receiver) = receiver.upgrade() else {
+            return;
+        };
+        for Item { channel, payload } in batch.drain(..) {
+            shared.bytes.fetch_sub(payload.len(), Ordering::Relaxed);
+            deliver(&*receiver, &channel, &payload, &malformed);
+        }
+        if receiving.is_empty() {
+            let dropped = std::mem::take(&mut *shared.dropped.lock());
+            if !dropped.is_empty() {
+                receiver.handle_restored(dropped.into_iter().map(Arc::from).collect());
+            }
+        } else {
+            // Work without end must let others on this runtime run; some of it is still queued, so whatever was
+            // dropped is seen later.
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn deliver(receiver: &dyn Receiver, channel: &str, payload: &Bytes, malformed: &Rarely) {
+    match payload::parse(payload) {
+        Ok(Message::Publication(arrived)) => receiver.handle_publication(
+            channel,
+            &arrived.publication,
+            arrived.epoch.as_ref(),
+            arrived.prior.as_previous(),
+        ),
+        Ok(Message::Join(info)) => receiver.handle_join(channel, &info),
+        Ok(Message::Leave(info)) => receiver.handle_leave(channel, &info),
+        Err(error) => {
+            if let Some(count) = malformed.allow() {
+                tracing::error!(channel, count, %error, "error reading a message from Redis, dropped");
+            }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What every engine must do, whatever is behind it: one suite for brokers and one for presence stores, run on real
+//! servers. Where engines differ by their nature, the difference is a field of their kit, with its reason.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod brokers;
+mod kit;
+mod memory;
+mod presence;
+mod redis;
+#[path = "../../../redis-link/tests/support/mod.rs"]
+mod servers;
