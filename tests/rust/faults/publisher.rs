@@ -78,7 +78,6 @@ impl Publisher {
     pub async fn end(self) -> BTreeSet<u64> {
         self.stop.store(true, Ordering::Relaxed);
         self.task.await.unwrap();
-        let accepted = self.accepted.lock().clone();
-        accepted
+        std::mem::take(&mut *self.accepted.lock())
     }
 }
