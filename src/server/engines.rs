@@ -131,7 +131,7 @@ impl Engines {
                     streams: !uses_lists,
                     ..Needs::default()
                 };
-                probes.push((shards.clone(), needs));
+                need(&mut probes, shards, needs);
                 Arc::new(RedisBroker::new(shards.clone(), history))
             }
         };
@@ -145,7 +145,7 @@ impl Engines {
                     hash_field_ttl: presence_options.hash_field_ttl,
                     ..Needs::default()
                 };
-                probes.push((shards.clone(), needs));
+                need(&mut probes, shards, needs);
                 Arc::new(RedisPresence::new(shards.clone(), presence_options))
             }
         };
@@ -170,6 +170,14 @@ impl Engines {
             shards.probe(*needs).await?;
         }
         Ok(())
+    }
+}
+
+/// Both halves may be on the same servers, which then are asked once.
+fn need(probes: &mut Vec<(Shards, Needs)>, shards: &Shards, needs: Needs) {
+    match probes.iter_mut().find(|(known, _)| known.is_same(shards)) {
+        Some((_, known)) => *known = known.and(needs),
+        None => probes.push((shards.clone(), needs)),
     }
 }
 

@@ -8,9 +8,11 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tidegate_transports::flush;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -27,6 +29,9 @@ const QUEUE_BYTES: usize = 32 << 20;
 
 /// Messages taken at once.
 const BATCH: usize = 256;
+
+/// How long writers wait at most for what arrives together: one wake-up of theirs then covers all of it.
+const HOLD: Duration = Duration::from_micros(500);
 
 /// The tasks. Dropping it ends them.
 pub(super) struct Dispatch {
@@ -125,10 +130,20 @@ async fn work(mut receiving: mpsc::Receiver<Item>, shared: Arc<Shared>, receiver
         let Some(receiver) = receiver.upgrade() else {
             return;
         };
-        for Item { channel, payload } in batch.drain(..) {
-            shared.bytes.fetch_sub(payload.len(), Ordering::Relaxed);
-            deliver(&*receiver, &channel, &payload, &malformed);
+        let mut items = batch.drain(..);
+        while items.len() > 0 {
+            flush::hold(|| {
+                let began = Instant::now();
+                for Item { channel, payload } in items.by_ref() {
+                    shared.bytes.fetch_sub(payload.len(), Ordering::Relaxed);
+                    deliver(&*receiver, &channel, &payload, &malformed);
+                    if began.elapsed() > HOLD {
+                        break;
+                    }
+                }
+            });
         }
+        drop(items);
         if receiving.is_empty() {
             let dropped = std::mem::take(&mut *shared.dropped.lock());
             if !dropped.is_empty() {
@@ -157,5 +172,82 @@ fn deliver(receiver: &dyn Receiver, channel: &str, payload: &Bytes, malformed: &
                 tracing::error!(channel, count, %error, "error reading a message from Redis, dropped");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+    use crate::engine::{ClientInfo, Epoch, Previous, Publication};
+
+    /// Stops at the first publication until it is let go.
+    struct Slow {
+        barrier: Barrier,
+        delivered: Mutex<Vec<String>>,
+        restored: Mutex<Vec<Arc<str>>>,
+    }
+
+    impl Receiver for Slow {
+        fn handle_publication(
+            &self,
+            channel: &str,
+            _: &Arc<Publication>,
+            _: Option<&Epoch>,
+            _: Previous<'_>,
+        ) {
+            if self.delivered.lock().is_empty() {
+                self.barrier.wait();
+                self.barrier.wait();
+            }
+            self.delivered.lock().push(channel.to_owned());
+        }
+
+        fn handle_join(&self, _: &str, _: &Arc<ClientInfo>) {}
+
+        fn handle_leave(&self, _: &str, _: &Arc<ClientInfo>) {}
+
+        fn has_subscribers(&self, _: &str) -> bool {
+            true
+        }
+
+        fn handle_restored(&self, channels: Vec<Arc<str>>) {
+            self.restored.lock().extend(channels);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_does_not_fit_is_told() {
+        let receiver = Arc::new(Slow {
+            barrier: Barrier::new(2),
+            delivered: Mutex::default(),
+            restored: Mutex::default(),
+        });
+        let as_receiver: Arc<dyn Receiver> = receiver.clone();
+        let queue = Queue::start(Arc::downgrade(&as_receiver));
+        let large = Bytes::from(vec![0; QUEUE_BYTES]);
+        // An unreadable message is dropped without being told: nobody has missed it.
+        queue.push("unreadable", large.clone());
+        queue.push("a", Bytes::new());
+        tokio::task::block_in_place(|| receiver.barrier.wait());
+        // The first is being delivered, so one of any size fits, and nothing after it.
+        queue.push("b", large);
+        queue.push("c", Bytes::from_static(b"\x22\x01x"));
+        queue.push("c", Bytes::from_static(b"\x22\x01x"));
+        assert!(
+            receiver.restored.lock().is_empty(),
+            "not before what came earlier"
+        );
+        tokio::task::block_in_place(|| receiver.barrier.wait());
+        while receiver.restored.lock().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(*receiver.restored.lock(), [Arc::<str>::from("c")]);
+        queue.push("c", Bytes::new());
+        while receiver.delivered.lock().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(*receiver.delivered.lock(), ["a", "c"]);
     }
 }

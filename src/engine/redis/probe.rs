@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use tidegate_redis_link::redis::Cmd;
 use tidegate_redis_link::{Call, LinkError};
 
@@ -16,6 +17,17 @@ pub struct Needs {
     pub streams: bool,
     /// Fields that expire: Redis 7.4, Valkey 9.
     pub hash_field_ttl: bool,
+}
+
+impl Needs {
+    /// What two roles need together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            streams: self.streams || other.streams,
+            hash_field_ttl: self.hash_field_ttl || other.hash_field_ttl,
+        }
+    }
 }
 
 /// A server that answers cannot do what the configuration asks for.
@@ -44,34 +56,35 @@ impl Shards {
     /// # Errors
     /// [`Missing`] if a shard answers that it lacks something.
     pub async fn probe(&self, needs: Needs) -> Result<(), Missing> {
-        for shard in self.iter() {
-            if let Err(error) = shard.connected().await {
-                tracing::error!(%error, "error connecting to Redis, attempts go on");
-                continue;
-            }
-            if needs.streams {
-                let key = shard.keys.probe_stream();
-                shard
-                    .probe(key, "XRANGE", &["0-0", "0-0"], Missing::Streams)
-                    .await?;
-            }
-            if needs.hash_field_ttl {
-                let key = shard.keys.probe_stream();
-                let rest = ["1", "FIELDS", "1", "f"];
-                shard.probe(key, "HEXPIRE", &rest, Missing::HashFieldTtl).await?;
-            }
-            if matches!(shard.keys.layout(), Layout::Partitions(_)) {
-                let channel = shard.keys.probe_publish();
-                shard
-                    .probe(channel, "SPUBLISH", &[""], Missing::ShardedPublish)
-                    .await?;
-            }
-        }
-        Ok(())
+        try_join_all(self.iter().map(|shard| shard.ask(needs)))
+            .await
+            .map(drop)
     }
 }
 
 impl Shard {
+    async fn ask(&self, needs: Needs) -> Result<(), Missing> {
+        if let Err(error) = self.connected().await {
+            tracing::error!(%error, "error connecting to Redis, attempts go on");
+            return Ok(());
+        }
+        let key = self.keys.probe_stream();
+        if needs.streams {
+            self.probe("XRANGE", key.clone(), &["0-0", "0-0"], Missing::Streams)
+                .await?;
+        }
+        if needs.hash_field_ttl {
+            let rest = ["1", "FIELDS", "1", "f"];
+            self.probe("HEXPIRE", key, &rest, Missing::HashFieldTtl).await?;
+        }
+        if matches!(self.keys.layout(), Layout::Partitions(_)) {
+            let channel = self.keys.probe_publish();
+            self.probe("SPUBLISH", channel, &[""], Missing::ShardedPublish)
+                .await?;
+        }
+        Ok(())
+    }
+
     /// Waits for the first connection, as long as connecting may take.
     async fn connected(&self) -> Result<(), LinkError> {
         let deadline = tokio::time::Instant::now() + self.options.connect_timeout;
@@ -88,8 +101,8 @@ impl Shard {
 
     async fn probe(
         &self,
-        key: Bytes,
         name: &'static str,
+        key: Bytes,
         rest: &[&str],
         missing: Missing,
     ) -> Result<(), Missing> {

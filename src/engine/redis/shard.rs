@@ -63,6 +63,12 @@ impl Shards {
         &self.mode
     }
 
+    /// Whether these are the same connections.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.list, &other.list)
+    }
+
     /// Whether commands can be sent to all shards.
     ///
     /// # Errors

@@ -90,7 +90,9 @@ async fn the_last_word_counts(store: &dyn PresenceStore) {
             store.remove(channel, "a", "1"),
             store.add(channel, "a", info("1", "a")),
         );
-        (added.unwrap(), removed.unwrap(), again.unwrap());
+        added.unwrap();
+        removed.unwrap();
+        again.unwrap();
         assert_eq!(store.stats(channel).await.unwrap().clients, 1);
         let (removed, added, again) = tokio::join!(
             biased;
@@ -98,7 +100,9 @@ async fn the_last_word_counts(store: &dyn PresenceStore) {
             store.add(channel, "a", info("1", "a")),
             store.remove(channel, "a", "1"),
         );
-        (removed.unwrap(), added.unwrap(), again.unwrap());
+        removed.unwrap();
+        added.unwrap();
+        again.unwrap();
         assert_eq!(store.stats(channel).await.unwrap().clients, 0);
     }
 }
