@@ -20,7 +20,10 @@ mod cluster;
 mod commands;
 mod dial;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod lane;
+mod nodes;
 mod options;
 mod queue;
 mod reply;

@@ -13,7 +13,7 @@ use super::recovery;
 use super::subscription::Subscription;
 use super::{Now, Session, remaining};
 use crate::channels::{Namespace, RecoveryMode, SubscriptionGrant};
-use crate::engine::{ClientInfo, History, HistoryQuery, Position, Since};
+use crate::engine::{ClientInfo, EngineError, History, HistoryQuery, Position, Since};
 use crate::hub::{Subscriber, Tailoring, Tracking};
 use crate::protocol::{self, Disconnect, ErrorCode, message};
 use crate::tags::Filter;
@@ -287,10 +287,13 @@ impl Session {
     }
 }
 
-/// The histories of joined channels; an engine that failed ends the connection (protocol.md 3.4).
+/// The histories of joined channels; an engine that failed ends the connection (protocol.md 3.4), one that cannot do
+/// what the channel needs does not (engines.md 11).
 pub(super) fn attached(answer: Answer) -> Result<Vec<Option<History>>, Refusal> {
     match answer {
         Answer::Attached(Ok(histories)) => Ok(histories),
+        Answer::Attached(Err(EngineError::NotAvailable)) => Err(ErrorCode::NOT_AVAILABLE.into()),
+        Answer::Attached(Err(EngineError::BadChannel)) => Err(ErrorCode::BAD_REQUEST.into()),
         Answer::Attached(Err(error)) => {
             tracing::error!(%error, "error subscribing on channel");
             Err(Disconnect::INTERNAL.into())

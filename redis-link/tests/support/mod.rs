@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use tidegate_redis_link::{Credentials, Endpoint, Options, Topology};
+use tidegate_redis_link::{Call, Credentials, Endpoint, Options, Topology};
 
 /// How long anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -109,6 +109,15 @@ fn spawn(port: u16, args: &[String], directory: &std::path::Path) -> Child {
         .stdout(Stdio::null())
         .spawn()
         .expect("redis-server is installed (scripts/setup.sh)")
+}
+
+/// A command without a key.
+pub fn command(words: &[&str]) -> Call {
+    let mut command = tidegate_redis_link::redis::cmd(words[0]);
+    for word in &words[1..] {
+        command.arg(*word);
+    }
+    Call::command(0, None, command)
 }
 
 /// A port that was free a moment ago.

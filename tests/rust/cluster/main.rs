@@ -12,6 +12,7 @@ mod control;
 mod emulation;
 mod nodes;
 mod orders;
+mod outage;
 #[path = "../../../redis-link/tests/support/mod.rs"]
 mod servers;
 #[path = "../support/mod.rs"]
