@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::future::join_all;
 
 use super::registry::{ConnectionKey, Member};
 use super::{Node, unix_ms};
-use crate::engine::{EngineError, History, HistoryQuery, Publication};
+use crate::engine::{ClientInfo, EngineError, History, HistoryQuery, Publication, PublishOptions};
 use crate::hub::Event;
 use crate::protocol::Disconnect;
 use crate::session::{Answer, Attach, Call, Detach};
@@ -36,17 +37,7 @@ impl Node {
                 data,
                 info,
                 options,
-            } => {
-                let publication = Publication {
-                    data,
-                    info: Some(info),
-                    time_ms: unix_ms(),
-                    ..Publication::default()
-                };
-                self.context.metrics.broker_sent(FrameType::PushPublication);
-                let published = self.broker.publish(&channel, publication, options).await;
-                Answer::Published(published.map(|_| ()))
-            }
+            } => self.publish_for(channel, data, info, options).await,
             Call::Presence(channel) => {
                 self.context.metrics.action(Action::Presence);
                 Answer::Presence(self.presence.presence(&channel).await)
@@ -89,6 +80,26 @@ impl Node {
                 Answer::Tops(join_all(reading).await)
             }
         }
+    }
+
+    /// Publishes for a client. Apart from [`perform`](Self::perform), because what waits in it is small, and most
+    /// calls of busy connections are of this kind.
+    pub(super) async fn publish_for(
+        &self,
+        channel: Arc<str>,
+        data: Bytes,
+        info: Arc<ClientInfo>,
+        options: PublishOptions,
+    ) -> Answer {
+        let publication = Publication {
+            data,
+            info: Some(info),
+            time_ms: unix_ms(),
+            ..Publication::default()
+        };
+        self.context.metrics.broker_sent(FrameType::PushPublication);
+        let published = self.broker.publish(&channel, publication, options).await;
+        Answer::Published(published.map(|_| ()))
     }
 
     async fn register(

@@ -200,6 +200,15 @@ impl Driver {
     fn perform(&self, call: Call) -> Performing {
         match call {
             Call::Await(wait) => wait,
+            Call::Publish {
+                channel,
+                data,
+                info,
+                options,
+            } => {
+                let node = self.node.clone();
+                Box::pin(async move { node.publish_for(channel, data, info, options).await })
+            }
             call => {
                 let node = self.node.clone();
                 let (key, member, limit) = (self.key, self.member.clone(), self.user_limit);
