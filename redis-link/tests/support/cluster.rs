@@ -65,6 +65,42 @@ impl Cluster {
         }
     }
 
+    /// All addresses, separated by commas.
+    pub fn seeds(&self) -> String {
+        let seeds: Vec<String> = self
+            .servers
+            .iter()
+            .map(|server| format!("127.0.0.1:{}", server.port))
+            .collect();
+        seeds.join(",")
+    }
+
+    /// The slot of a key.
+    pub fn slot(&self, key: &str) -> u16 {
+        let slot = self.servers[0].cli(&["CLUSTER", "KEYSLOT", key]);
+        slot.trim().parse().unwrap()
+    }
+
+    /// Has the replica of a master take its place; ends when the master agrees that it did.
+    pub async fn fail_over(&self, master: usize) {
+        let id = self.id(master);
+        let replica = self
+            .servers
+            .iter()
+            .find(|server| {
+                let nodes = server.cli(&["CLUSTER", "NODES"]);
+                let myself = nodes.lines().find(|line| line.contains("myself"));
+                myself.is_some_and(|line| line.contains("slave") && line.contains(&id))
+            })
+            .expect("every master has a replica");
+        replica.cli(&["CLUSTER", "FAILOVER"]);
+        eventually("a failover", async || {
+            let role = self.servers[master].cli(&["ROLE"]);
+            role.starts_with("slave").then_some(())
+        })
+        .await;
+    }
+
     /// The index of the master of a slot, asked at a node.
     pub fn master_of(&self, slot: u16, asked: usize) -> usize {
         let nodes = self.servers[asked].cli(&["CLUSTER", "NODES"]);

@@ -59,12 +59,7 @@ impl Server {
 
     /// What `redis-cli` prints.
     pub fn cli(&self, words: &[&str]) -> String {
-        let output = Command::new("redis-cli")
-            .args(["-p", &self.port.to_string()])
-            .args(words)
-            .output()
-            .unwrap();
-        String::from_utf8(output.stdout).unwrap()
+        cli(self.port, words)
     }
 
     pub fn kill(&mut self) {
@@ -90,6 +85,15 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn cli(port: u16, words: &[&str]) -> String {
+    let output = Command::new("redis-cli")
+        .args(["-p", &port.to_string()])
+        .args(words)
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
 }
 
 fn spawn(port: u16, args: &[String], directory: &std::path::Path) -> Child {

@@ -11,7 +11,9 @@
 mod brokers;
 mod kit;
 mod memory;
+mod positions;
 mod presence;
+mod races;
 mod redis;
 #[path = "../../../redis-link/tests/support/mod.rs"]
 mod servers;

@@ -25,7 +25,8 @@ async fn becomes_ready(node: &ServerProcess, wanted: u16) {
 async fn killed_and_back_without_data() {
     let mut redis = Server::start(&[]);
     let (a, b) = (node(at(redis.port)).await, node(at(redis.port)).await);
-    let scene = Scene::begin(&[&a, &b]).await;
+    let c = node(at(redis.port)).await;
+    let scene = Scene::begin(&[&a, &b, &c]).await;
     redis.kill();
     scene.fails().await;
     becomes_ready(&a, 503).await;
@@ -43,7 +44,8 @@ async fn killed_and_back_without_data() {
 async fn killed_and_back_with_data() {
     let mut redis = Server::start(&["--appendonly", "yes", "--appendfsync", "always"]);
     let (a, b) = (node(at(redis.port)).await, node(at(redis.port)).await);
-    let scene = Scene::begin(&[&a, &b]).await;
+    let c = node(at(redis.port)).await;
+    let scene = Scene::begin(&[&a, &b, &c]).await;
     redis.kill();
     scene.fails().await;
     redis.start_again();
