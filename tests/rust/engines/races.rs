@@ -1,6 +1,5 @@
 //! What must hold of brokers when several things happen to one channel at once.
 
-use std::future::Future;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
