@@ -1,11 +1,16 @@
 //! Commands to the nodes of a Redis Cluster: a lane to each master, and a map of the slots.
 //!
 //! The map is asked for at the start, when a node sends a call elsewhere, when a connection fails, and while there
-//! is trouble a few times a second: so a promoted replica is found as soon as any node knows of it. Until the first
-//! map is there, calls wait in a bounded queue.
+//! is trouble a few times a second: so a promoted replica is found as soon as any node knows of it. A node that was
+//! cut off from the others is believed only if there is no other. Until the first map is there, calls wait in a
+//! bounded queue.
+//!
+//! A call that meets a slot on the move is sent where the node says, for as long as a call may take. It has done
+//! nothing before it is sent again, so nothing is done twice; but it may be overtaken.
 
+use std::convert::Infallible;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use hashbrown::HashMap;
@@ -18,15 +23,16 @@ use crate::backoff::Backoff;
 use crate::dial::Login;
 use crate::error::LinkError;
 use crate::lane::{Lane, Redirect, Target};
+use crate::nodes::View;
 use crate::options::Endpoint;
 use crate::queue::{Queue, Queued};
 use crate::slot::{SLOTS, slot};
 use crate::slots::Range;
 
-/// How often a call may be sent elsewhere.
-const MAX_REDIRECTS: u8 = 8;
+/// How often a call is sent elsewhere at once. After that the nodes do not agree yet, and it waits in between.
+const QUICK_REDIRECTS: u8 = 4;
 
-/// Pause before a call is repeated that met a slot on the move.
+/// Pause before a call is sent again that no node could do yet.
 const TRY_AGAIN: Duration = Duration::from_millis(20);
 
 /// The map is not asked for more often than that.
@@ -42,7 +48,7 @@ pub(crate) struct Cluster {
 }
 
 struct Shared {
-    me: std::sync::Weak<Shared>,
+    me: Weak<Shared>,
     login: Login,
     io_timeout: Duration,
     seeds: Vec<Endpoint>,
@@ -71,8 +77,17 @@ impl Cluster {
             early: Queue::default(),
             stale: Notify::new(),
         });
-        let task = tokio::spawn(shared.clone().run()).abort_handle();
-        Self { shared, task }
+        let running = shared.clone();
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                never = running.run() => match never {},
+                never = running.early.expire(io_timeout) => match never {},
+            }
+        });
+        Self {
+            shared,
+            task: task.abort_handle(),
+        }
     }
 
     pub(crate) fn push(&self, queued: Queued) {
@@ -83,6 +98,9 @@ impl Cluster {
         let state = self.shared.state.lock();
         if let Some(trouble) = &state.trouble {
             return Err(trouble.clone());
+        }
+        if state.map.is_empty() {
+            return Err(LinkError::Disconnected("connecting".to_owned()));
         }
         let mut seen: Option<&Arc<Lane>> = None;
         for lane in &state.map {
@@ -103,11 +121,6 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.task.abort();
-        // Lanes refer to what holds them.
-        let mut state = self.shared.state.lock();
-        let (lanes, map) = (std::mem::take(&mut state.lanes), std::mem::take(&mut state.map));
-        drop(state);
-        drop((lanes, map));
     }
 }
 
@@ -129,7 +142,7 @@ impl Shared {
             }
             match &queued.call.key {
                 Some(key) => state.map.get(usize::from(slot(key))).cloned().flatten(),
-                None => state.map.iter().flatten().next().cloned(),
+                None => state.any(),
             }
         };
         match lane {
@@ -143,7 +156,7 @@ impl Shared {
         }
     }
 
-    async fn run(self: Arc<Self>) {
+    async fn run(&self) -> Infallible {
         let mut backoff = Backoff::default();
         loop {
             match self.ask_for_map().await {
@@ -167,33 +180,49 @@ impl Shared {
         }
     }
 
-    /// The first answer of a node that thinks the cluster is well, else of any.
+    /// What a node says that thinks the cluster is well; if there is none, what the one says that has learned most.
     async fn ask_for_map(&self) -> Result<Vec<Range>, LinkError> {
-        let mut known: Vec<Endpoint> = self.state.lock().lanes.keys().cloned().collect();
-        for seed in &self.seeds {
-            if !known.contains(seed) {
-                known.push(seed.clone());
-            }
-        }
         let mut last = LinkError::Disconnected("no node of the cluster is known".to_owned());
-        for endpoint in known {
+        let mut best: Option<View> = None;
+        for endpoint in self.candidates() {
             match self.ask_node(&endpoint).await {
-                Ok(ranges) if !ranges.is_empty() => return Ok(ranges),
-                Ok(_) => last = LinkError::Disconnected(format!("{endpoint} knows no slots")),
+                Ok(view) if view.ranges.is_empty() => {
+                    last = LinkError::Disconnected(format!("{endpoint} knows no slots"));
+                }
+                Ok(view) if view.is_well => return Ok(view.ranges),
+                Ok(view) => {
+                    if best.as_ref().is_none_or(|best| view.epoch > best.epoch) {
+                        best = Some(view);
+                    }
+                }
                 Err(error) => last = error,
             }
         }
-        Err(last)
+        best.map(|view| view.ranges).ok_or(last)
     }
 
-    async fn ask_node(&self, endpoint: &Endpoint) -> Result<Vec<Range>, LinkError> {
+    /// Nodes to ask, those first that are known to live.
+    fn candidates(&self) -> Vec<Endpoint> {
+        let state = self.state.lock();
+        let (mut candidates, dead): (Vec<_>, Vec<_>) =
+            state.lanes.iter().partition(|(_, lane)| lane.ready().is_ok());
+        candidates.extend(dead);
+        let mut candidates: Vec<_> = candidates
+            .into_iter()
+            .map(|(endpoint, _)| endpoint.clone())
+            .collect();
+        drop(state);
+        for seed in &self.seeds {
+            if !candidates.contains(seed) {
+                candidates.push(seed.clone());
+            }
+        }
+        candidates
+    }
+
+    async fn ask_node(&self, endpoint: &Endpoint) -> Result<View, LinkError> {
         let mut wire = self.login.dial(endpoint).await?;
-        let mut question = redis::cmd("CLUSTER");
-        question.arg("SLOTS");
-        let answer = tokio::time::timeout(self.login.connect_timeout, wire.ask(&question))
-            .await
-            .unwrap_or(Err(LinkError::Timeout))?;
-        Range::read_all(answer, endpoint)
+        View::ask(&mut wire, endpoint, self.login.connect_timeout).await
     }
 
     /// Answers whether every slot has a node that can be reached.
@@ -219,9 +248,13 @@ impl Shared {
         let is_whole = map.iter().all(Option::is_some) && used.values().all(|lane| lane.ready().is_ok());
         state.trouble = None;
         let was_empty = std::mem::replace(&mut state.map, map).is_empty();
-        let before = std::mem::replace(&mut state.lanes, used);
+        let mut before = std::mem::replace(&mut state.lanes, used);
+        // A node may be about to own its first slot, or still have to answer.
+        let busy: Vec<_> = before.extract_if(|_, lane| !lane.is_idle()).collect();
+        for (endpoint, lane) in busy {
+            state.lanes.entry(endpoint).or_insert(lane);
+        }
         drop(state);
-        // What still waits in lanes that lead nowhere now is failed.
         drop(before);
         self.early.open();
         if was_empty {
@@ -238,17 +271,53 @@ impl Shared {
             return lane.clone();
         }
         let target = Target::Endpoint(endpoint.clone(), self.login.clone());
-        let redirect = self.me.upgrade().map(|shared| shared as Arc<dyn Redirect>);
-        let lane = Arc::new(Lane::open(target, self.io_timeout, redirect));
+        let redirect: Weak<dyn Redirect> = self.me.clone();
+        let lane = Arc::new(Lane::open(target, self.io_timeout, Some(redirect)));
         state.lanes.insert(endpoint.clone(), lane.clone());
         lane
     }
 
     fn send_to(&self, endpoint: &Endpoint, calls: Vec<Queued>) {
-        let lane = self.lane(&mut self.state.lock(), endpoint);
+        let mut state = self.state.lock();
+        let lane = self.lane(&mut state, endpoint);
+        // Under the lock: a lane is not given up between the two.
         for queued in calls {
             lane.push(queued);
         }
+    }
+
+    fn send_later(&self, calls: Vec<Queued>) {
+        let me = self.me.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(TRY_AGAIN).await;
+            // Dropped, the calls are told that the connection was given up.
+            if let Some(me) = me.upgrade() {
+                for queued in calls {
+                    me.push(queued);
+                }
+            }
+        });
+    }
+}
+
+impl State {
+    /// Always the same node while it lives, so that calls without keys keep their order as well.
+    fn any(&self) -> Option<Arc<Lane>> {
+        let mut lanes = self.map.iter().flatten();
+        let first = lanes.next()?;
+        if first.ready().is_ok() {
+            return Some(first.clone());
+        }
+        let mut last = first;
+        for lane in lanes {
+            if !Arc::ptr_eq(last, lane) {
+                if lane.ready().is_ok() {
+                    return Some(lane.clone());
+                }
+                last = lane;
+            }
+        }
+        Some(first.clone())
     }
 }
 
@@ -259,53 +328,46 @@ impl Redirect for Shared {
         error: &ServerError,
         mut calls: Vec<Queued>,
     ) -> Option<Vec<Queued>> {
-        if calls.iter().any(|queued| queued.redirects >= MAX_REDIRECTS) {
+        let kind = error.kind();
+        match kind {
+            Some(ServerErrorKind::Moved | ServerErrorKind::ClusterDown) => self.stale.notify_one(),
+            Some(ServerErrorKind::Ask | ServerErrorKind::TryAgain) => {}
+            _ => return Some(calls),
+        }
+        if calls
+            .iter()
+            .any(|queued| queued.since.elapsed() > self.io_timeout)
+        {
             return Some(calls);
         }
         for queued in &mut calls {
-            queued.redirects += 1;
-            queued.asking = false;
+            queued.redirects = queued.redirects.saturating_add(1);
+            queued.asking = kind == Some(ServerErrorKind::Ask);
         }
-        match error.kind() {
-            Some(ServerErrorKind::Moved) => {
-                self.stale.notify_one();
-                let Some((slot, endpoint)) = elsewhere(error, from) else {
-                    return Some(calls);
-                };
-                {
-                    let mut state = self.state.lock();
-                    let lane = self.lane(&mut state, &endpoint);
-                    if let Some(place) = state.map.get_mut(usize::from(slot)) {
-                        *place = Some(lane);
-                    }
-                }
-                self.send_to(&endpoint, calls);
-                None
+        if kind == Some(ServerErrorKind::TryAgain) {
+            // The keys of one call may all be there, those of its neighbours not yet.
+            for queued in &mut calls {
+                queued.alone = true;
             }
-            Some(ServerErrorKind::Ask) => {
-                let Some((_, endpoint)) = elsewhere(error, from) else {
-                    return Some(calls);
-                };
-                for queued in &mut calls {
-                    queued.asking = true;
-                }
-                self.send_to(&endpoint, calls);
-                None
-            }
-            Some(ServerErrorKind::TryAgain) => {
-                let Some(me) = self.me.upgrade() else {
-                    return Some(calls);
-                };
-                tokio::spawn(async move {
-                    tokio::time::sleep(TRY_AGAIN).await;
-                    for queued in calls {
-                        me.push(queued);
-                    }
-                });
-                None
-            }
-            _ => Some(calls),
+            self.send_later(calls);
+            return None;
         }
+        let Some((slot, endpoint)) = elsewhere(error, from) else {
+            return Some(calls);
+        };
+        if kind == Some(ServerErrorKind::Moved) {
+            let mut state = self.state.lock();
+            let lane = self.lane(&mut state, &endpoint);
+            if let Some(place) = state.map.get_mut(usize::from(slot)) {
+                *place = Some(lane);
+            }
+        }
+        if calls.iter().any(|queued| queued.redirects > QUICK_REDIRECTS) {
+            self.send_later(calls);
+        } else {
+            self.send_to(&endpoint, calls);
+        }
+        None
     }
 
     fn failed(&self) {

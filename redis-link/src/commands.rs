@@ -46,7 +46,8 @@ impl Commands {
     ///
     /// # Errors
     /// Of the reply: [`LinkError::Disconnected`] at once while there is no connection, [`LinkError::Overloaded`] at
-    /// once while too much waits, [`LinkError::Timeout`] after the time-out of the connection.
+    /// once while too much waits, [`LinkError::Timeout`] after the time-out of the connection: once for waiting to be sent, in which case nothing
+    /// was done, and once for the answer.
     pub fn call(&self, call: Call) -> Reply {
         let (answer, reply) = reply::pair();
         let queued = Queued::new(call, answer);

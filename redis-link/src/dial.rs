@@ -33,6 +33,8 @@ pub(crate) struct Login {
 pub(crate) struct Wire {
     pub(crate) reader: Reader,
     pub(crate) writer: Writer,
+    /// Any command is allowed beside subscriptions.
+    pub(crate) is_resp3: bool,
 }
 
 pub(crate) type Reader = FramedRead<ReadHalf<Box<dyn Stream>>, ValueCodec>;
@@ -64,7 +66,11 @@ impl Login {
             let stream = self.connect(endpoint).await?;
             let (reader, writer) = tokio::io::split(stream);
             let reader = FramedRead::with_capacity(reader, ValueCodec::default(), READ_BUFFER);
-            let mut wire = Wire { reader, writer };
+            let mut wire = Wire {
+                reader,
+                writer,
+                is_resp3: false,
+            };
             self.introduce(&mut wire).await?;
             Ok(wire)
         };
@@ -98,7 +104,8 @@ impl Login {
     }
 
     async fn introduce(&self, wire: &mut Wire) -> Result<(), LinkError> {
-        if self.force_resp2 || !self.hello(wire).await? {
+        wire.is_resp3 = !self.force_resp2 && self.hello(wire).await?;
+        if !wire.is_resp3 {
             self.introduce_resp2(wire).await?;
         }
         if self.db != 0 {
@@ -112,12 +119,16 @@ impl Login {
     async fn hello(&self, wire: &mut Wire) -> Result<bool, LinkError> {
         let mut hello = redis::cmd("HELLO");
         hello.arg(3);
-        if !self.credentials.password.is_empty() {
-            let user = match self.credentials.user.as_str() {
-                "" => "default",
-                user => user,
-            };
-            hello.arg("AUTH").arg(user).arg(&self.credentials.password);
+        let Credentials { user, password } = &self.credentials;
+        match (user.as_str(), password.as_str()) {
+            ("", "") => {}
+            ("", password) => {
+                hello.arg("AUTH").arg("default").arg(password);
+            }
+            // The password may be empty: an ACL user may have none.
+            (user, password) => {
+                hello.arg("AUTH").arg(user).arg(password);
+            }
         }
         if !self.client_name.is_empty() {
             hello.arg("SETNAME").arg(&self.client_name);
@@ -137,7 +148,7 @@ impl Login {
 
     async fn introduce_resp2(&self, wire: &mut Wire) -> Result<(), LinkError> {
         let Credentials { user, password } = &self.credentials;
-        if !password.is_empty() {
+        if !(user.is_empty() && password.is_empty()) {
             let mut auth = redis::cmd("AUTH");
             if !user.is_empty() {
                 auth.arg(user);
@@ -149,6 +160,8 @@ impl Login {
             name.arg("SETNAME").arg(&self.client_name);
             wire.ask(&name).await.map_err(refused)?;
         }
+        // Whoever should have introduced himself is told so now.
+        wire.ask(&redis::cmd("PING")).await.map_err(refused)?;
         Ok(())
     }
 }

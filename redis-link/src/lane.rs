@@ -8,34 +8,42 @@
 //!    Shut ──(pause)────────┘
 //! ```
 //!
-//! While *Trying* (at the start, and once right after a connection broke) calls wait; while *Shut* they fail at once.
-//! A connection that does not answer within the time-out is broken, and a command each second makes sure that
-//! something is to be answered: half-open connections are found.
+//! While *Trying* (at the start, and once after a connection broke that had lasted) calls wait; while *Shut* they fail
+//! at once. A connection on which a command is not answered within the time-out is broken, and a command each second
+//! makes sure that something is to be answered: half-open connections are found. A call that waited for longer than
+//! the time-out is not sent any more. So every call ends within about twice the time-out, whatever the server does.
+//!
+//! A server may forget scripts while it runs (`SCRIPT FLUSH`). It then refuses the calls, which did nothing: they are
+//! sent again with the text of the script, in their order and before anything new, after all that was under way has
+//! been answered.
 
 mod encode;
+mod flight;
 mod plan;
 
-use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
 use parking_lot::Mutex;
-use redis::{ServerError, ServerErrorKind, Value};
+use redis::{RedisError, ServerError, ServerErrorKind, Value};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::dial::{Login, Reader, Wire, Writer};
 use crate::error::LinkError;
 use crate::options::Endpoint;
 use crate::queue::{Queue, Queued};
-use crate::script::Script;
 use crate::sentinel::Watched;
 use crate::values::checked;
 use encode::{Loaded, encode};
+use flight::{Flight, Sent};
 
 /// Calls that leave in one write.
 const BATCH_CALLS: usize = 1024;
@@ -48,6 +56,9 @@ const MAX_IN_FLIGHT: usize = 4096;
 
 /// How often a silent connection is asked whether it lives.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A connection that lasted for less is not made again at once: the server may refuse us by ending each of them.
+const LASTING: Duration = Duration::from_secs(1);
 
 /// Where a lane leads.
 #[derive(Debug)]
@@ -75,40 +86,67 @@ pub(crate) trait Redirect: Send + Sync {
 /// A lane. Its task ends when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lane {
-    queue: Arc<Queue>,
+    shared: Arc<Shared>,
     task: AbortHandle,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Queue,
+    /// Whether there is a connection.
+    is_up: AtomicBool,
+    /// Whether calls wait for answers.
+    is_busy: AtomicBool,
 }
 
 impl Lane {
     /// Begins to dial.
-    pub(crate) fn open(target: Target, io_timeout: Duration, redirect: Option<Arc<dyn Redirect>>) -> Self {
-        let queue = Arc::new(Queue::default());
+    pub(crate) fn open(target: Target, io_timeout: Duration, redirect: Option<Weak<dyn Redirect>>) -> Self {
+        let shared = Arc::new(Shared::default());
         let driver = Driver {
             target,
             io_timeout,
             redirect,
-            queue: queue.clone(),
-            sent: Mutex::default(),
+            shared: shared.clone(),
+            flight: Mutex::default(),
             answered: Notify::new(),
         };
-        let task = tokio::spawn(driver.run()).abort_handle();
-        Self { queue, task }
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                never = driver.run() => match never {},
+                never = driver.shared.queue.expire(io_timeout) => match never {},
+            }
+        });
+        Self {
+            shared,
+            task: task.abort_handle(),
+        }
     }
 
     pub(crate) fn push(&self, queued: Queued) {
-        self.queue.push(queued);
+        self.shared.queue.push(queued);
     }
 
-    /// Why calls fail at once, if they do.
+    /// Why calls would not be sent now.
     pub(crate) fn ready(&self) -> Result<(), LinkError> {
-        self.queue.why_shut().map_or(Ok(()), Err)
+        if self.shared.is_up.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let trying = || LinkError::Disconnected("connecting".to_owned());
+        Err(self.shared.queue.why_shut().unwrap_or_else(trying))
+    }
+
+    /// Whether it has nothing to do.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.shared.queue.is_empty() && !self.shared.is_busy.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for Lane {
     fn drop(&mut self) {
         self.task.abort();
-        self.queue
+        self.shared
+            .queue
             .shut(&LinkError::Disconnected("the connection was given up".to_owned()));
     }
 }
@@ -116,9 +154,9 @@ impl Drop for Lane {
 struct Driver {
     target: Target,
     io_timeout: Duration,
-    redirect: Option<Arc<dyn Redirect>>,
-    queue: Arc<Queue>,
-    sent: Mutex<VecDeque<Sent>>,
+    redirect: Option<Weak<dyn Redirect>>,
+    shared: Arc<Shared>,
+    flight: Mutex<Flight>,
     answered: Notify,
 }
 
@@ -140,49 +178,52 @@ impl fmt::Display for Target {
     }
 }
 
-/// What an answer will be to.
-enum Sent {
-    /// A question of our own, whose answer matters to nobody.
-    Ours,
-    Call(Queued),
-    Merged(&'static Script, Vec<Queued>),
-}
-
 impl Driver {
-    async fn run(self) {
+    async fn run(&self) -> Infallible {
         let mut backoff = Backoff::default();
         loop {
             let error = match self.target.dial().await {
                 Ok((wire, endpoint)) => {
                     tracing::info!(address = %endpoint, "connected to Redis");
-                    backoff = Backoff::default();
-                    self.queue.open();
+                    self.shared.queue.open();
+                    self.shared.is_up.store(true, Ordering::Relaxed);
+                    let since = Instant::now();
                     let error = self.serve(wire, &endpoint).await;
+                    self.shared.is_up.store(false, Ordering::Relaxed);
                     tracing::warn!(address = %endpoint, %error, "connection to Redis lost");
                     self.fail_sent(&error);
-                    if let Some(redirect) = &self.redirect {
-                        redirect.failed();
-                    }
-                    if error != LinkError::Timeout {
-                        continue;
+                    if since.elapsed() >= LASTING {
+                        backoff = Backoff::default();
+                        if matches!(error, LinkError::Disconnected(_)) {
+                            self.tell_failure();
+                            continue;
+                        }
                     }
                     error
                 }
                 Err(error) => error,
             };
-            if self.queue.why_shut().is_none() {
+            if self.shared.queue.why_shut().is_none() {
                 tracing::error!(target = %self.target, %error, "Redis cannot be reached, retrying");
             }
-            self.queue.shut(&error);
-            if let Some(redirect) = &self.redirect {
-                redirect.failed();
-            }
+            self.shared.queue.shut(&error);
+            self.tell_failure();
             tokio::time::sleep(backoff.pause()).await;
         }
     }
 
+    fn redirect(&self) -> Option<Arc<dyn Redirect>> {
+        self.redirect.as_ref().and_then(Weak::upgrade)
+    }
+
+    fn tell_failure(&self) {
+        if let Some(redirect) = self.redirect() {
+            redirect.failed();
+        }
+    }
+
     async fn serve(&self, wire: Wire, endpoint: &Endpoint) -> LinkError {
-        let Wire { reader, writer } = wire;
+        let Wire { reader, writer, .. } = wire;
         tokio::select! {
             error = self.write(writer) => error,
             error = self.read(reader, endpoint) => error,
@@ -193,21 +234,24 @@ impl Driver {
         let mut loaded = Loaded::default();
         let mut bytes = Vec::new();
         loop {
-            while self.sent.lock().len() >= MAX_IN_FLIGHT {
+            while self.must_wait() {
                 self.answered.notified().await;
             }
-            let taken = tokio::time::timeout(PING_INTERVAL, self.queue.take(BATCH_CALLS, BATCH_BYTES)).await;
+            let taking = self.shared.queue.take(BATCH_CALLS, BATCH_BYTES);
+            let taken = tokio::time::timeout(PING_INTERVAL, taking).await;
             bytes.clear();
             {
-                let mut sent = self.sent.lock();
+                let mut flight = self.flight.lock();
+                flight.begin();
                 match taken {
                     Err(_) => {
                         redis::cmd("PING").write_packed_command(&mut bytes);
-                        sent.push_back(Sent::Ours);
+                        flight.push(Sent::Ours);
                     }
                     Ok(calls) => {
+                        self.shared.is_busy.store(true, Ordering::Relaxed);
                         for unit in plan::plan(calls, self.redirect.is_some()) {
-                            encode(unit, &mut loaded, &mut bytes, &mut sent);
+                            encode(unit, &mut loaded, &mut bytes, &mut flight);
                         }
                     }
                 }
@@ -227,15 +271,20 @@ impl Driver {
         }
     }
 
+    /// Whether nothing may be sent before something is answered.
+    fn must_wait(&self) -> bool {
+        let flight = self.flight.lock();
+        flight.len() >= MAX_IN_FLIGHT || flight.has_refused()
+    }
+
     async fn read(&self, mut reader: Reader, endpoint: &Endpoint) -> LinkError {
         loop {
             // Most answers are here already: no timer for them.
             let next = match reader.next().now_or_never() {
                 Some(next) => next,
-                None => match tokio::time::timeout(self.io_timeout, reader.next()).await {
-                    Ok(next) => next,
-                    Err(_) if self.sent.lock().is_empty() => continue,
-                    Err(_) => return LinkError::Timeout,
+                None => match self.next_in_time(&mut reader).await {
+                    Some(next) => next,
+                    None => return LinkError::Timeout,
                 },
             };
             match next {
@@ -250,68 +299,91 @@ impl Driver {
                     if let Err(error) = self.answer(sent, value, endpoint) {
                         return error;
                     }
+                    self.retry_refused();
                 }
             }
         }
     }
 
+    /// `None` if the server takes too long to answer.
+    async fn next_in_time(&self, reader: &mut Reader) -> Option<Option<Result<Value, RedisError>>> {
+        loop {
+            let oldest = self.flight.lock().oldest();
+            let deadline = oldest.unwrap_or_else(Instant::now) + self.io_timeout;
+            if let Ok(next) = tokio::time::timeout_at(deadline, reader.next()).await {
+                return Some(next);
+            }
+            // There may have been nothing to answer when this began.
+            if oldest.is_some() {
+                return None;
+            }
+        }
+    }
+
     fn next_sent(&self) -> Option<Sent> {
-        let mut sent = self.sent.lock();
-        let next = sent.pop_front();
-        if sent.len() == MAX_IN_FLIGHT - 1 {
-            self.answered.notify_one();
+        let mut flight = self.flight.lock();
+        let next = flight.pop();
+        match flight.len() {
+            0 => self.shared.is_busy.store(false, Ordering::Relaxed),
+            left if left == MAX_IN_FLIGHT - 1 => self.answered.notify_one(),
+            _ => {}
         }
         next
     }
 
     /// An error ends the connection.
     fn answer(&self, sent: Sent, value: Value, endpoint: &Endpoint) -> Result<(), LinkError> {
-        let (script, calls) = match sent {
+        let calls = match sent {
             Sent::Ours => return Ok(()),
-            Sent::Call(queued) => (None, vec![queued]),
-            Sent::Merged(script, calls) => (Some(script), calls),
-        };
-        if let Value::ServerError(error) = &value {
-            return self.answer_error(script, calls, error, endpoint);
-        }
-        match (script, calls) {
-            (None, calls) => {
-                for queued in calls {
-                    let _ = queued.answer.send(checked(value.clone()));
-                }
-            }
-            (Some(_), calls) => match value {
-                Value::Array(results) if results.len() == calls.len() => {
-                    for (queued, result) in calls.into_iter().zip(results) {
-                        let _ = queued.answer.send(checked(result));
-                    }
-                }
-                _ => {
-                    for queued in calls {
-                        queued.fail(LinkError::Unexpected("not one result for each call".to_owned()));
-                    }
+            Sent::Call(queued) => match value {
+                Value::ServerError(error) => return self.answer_error(vec![queued], false, &error, endpoint),
+                value => {
+                    let _ = queued.answer.send(Ok(value));
+                    return Ok(());
                 }
             },
+            Sent::Merged(calls) => calls,
+        };
+        match value {
+            Value::ServerError(error) => self.answer_error(calls, true, &error, endpoint),
+            Value::Array(results) if results.len() == calls.len() => {
+                let mut ends = Ok(());
+                for (queued, result) in calls.into_iter().zip(results) {
+                    let result = checked(result);
+                    if let Err(error) = &result
+                        && is_demotion(error)
+                    {
+                        ends = Err(error.clone());
+                    }
+                    let _ = queued.answer.send(result);
+                }
+                ends
+            }
+            _ => {
+                for queued in calls {
+                    queued.fail(LinkError::Unexpected("not one result for each call".to_owned()));
+                }
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     fn answer_error(
         &self,
-        script: Option<&'static Script>,
-        calls: Vec<Queued>,
+        mut calls: Vec<Queued>,
+        is_merged: bool,
         error: &ServerError,
         endpoint: &Endpoint,
     ) -> Result<(), LinkError> {
-        if error.kind() == Some(ServerErrorKind::NoScript) && script.is_some() {
-            // The server has forgotten its scripts: they are loaded again on the next connection. Calls that were
-            // refused are asked again there, in front of all others; nothing was done.
-            self.put_back(calls);
-            return Err(LinkError::Disconnected(
-                "the server has forgotten its scripts".to_owned(),
-            ));
+        let is_forgotten = error.kind() == Some(ServerErrorKind::NoScript);
+        if is_forgotten && is_merged && !calls.iter().any(|queued| queued.in_full) {
+            for queued in &mut calls {
+                queued.in_full = true;
+            }
+            self.flight.lock().refuse(calls);
+            return Ok(());
         }
-        let calls = match &self.redirect {
+        let calls = match self.redirect() {
             None => calls,
             Some(redirect) => match redirect.redirect(Some(endpoint), error, calls) {
                 None => return Ok(()),
@@ -319,42 +391,31 @@ impl Driver {
             },
         };
         let answer = LinkError::server(error);
-        // A master that became a replica: whoever is master now is found by dialling again.
-        let ends = answer.is_code("READONLY");
         for queued in calls {
             queued.fail(answer.clone());
         }
-        if ends { Err(answer) } else { Ok(()) }
+        if is_demotion(&answer) { Err(answer) } else { Ok(()) }
     }
 
-    /// These, and what was sent after them of scripts, which the server will refuse as well.
-    fn put_back(&self, mut calls: Vec<Queued>) {
-        let mut sent = self.sent.lock();
-        let (scripts, others): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut *sent)
-            .into_iter()
-            .partition(|sent| matches!(sent, Sent::Merged(..)));
-        *sent = others;
-        drop(sent);
-        for sent in scripts {
-            if let Sent::Merged(_, merged) = sent {
-                calls.extend(merged);
-            }
+    /// Has refused calls sent again, if nothing is under way any more.
+    fn retry_refused(&self) {
+        let refused = self.flight.lock().take_refused();
+        if let Some(refused) = refused {
+            self.shared.queue.put_back(refused);
+            self.answered.notify_one();
         }
-        self.queue.put_back(calls);
     }
 
     fn fail_sent(&self, error: &LinkError) {
-        let sent = std::mem::take(&mut *self.sent.lock());
-        for sent in sent {
-            match sent {
-                Sent::Ours => {}
-                Sent::Call(queued) => queued.fail(error.clone()),
-                Sent::Merged(_, calls) => {
-                    for queued in calls {
-                        queued.fail(error.clone());
-                    }
-                }
-            }
+        let unanswered = self.flight.lock().drain();
+        for queued in unanswered {
+            queued.fail(error.clone());
         }
+        self.shared.is_busy.store(false, Ordering::Relaxed);
     }
+}
+
+/// A master became a replica. Whoever is master now is found by dialling again.
+fn is_demotion(error: &LinkError) -> bool {
+    error.is_code("READONLY")
 }

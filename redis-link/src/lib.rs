@@ -21,6 +21,7 @@ mod commands;
 mod dial;
 mod error;
 mod lane;
+mod nodes;
 mod options;
 mod queue;
 mod reply;

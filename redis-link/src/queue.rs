@@ -1,9 +1,12 @@
 //! What waits for a connection.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::call::Call;
 use crate::error::LinkError;
@@ -20,10 +23,16 @@ const MAX_BYTES: usize = 64 * 1024 * 1024;
 pub(crate) struct Queued {
     pub(crate) call: Call,
     pub(crate) answer: Answer,
+    /// When it was asked.
+    pub(crate) since: Instant,
     /// How often a cluster has sent it elsewhere.
     pub(crate) redirects: u8,
     /// It was sent to a node that does not own its slot yet.
     pub(crate) asking: bool,
+    /// Of several calls in one command, some would be refused: it is to be a command of its own.
+    pub(crate) alone: bool,
+    /// The server did not know its script: it is sent with the text.
+    pub(crate) in_full: bool,
 }
 
 impl Queued {
@@ -31,8 +40,11 @@ impl Queued {
         Self {
             call,
             answer,
+            since: Instant::now(),
             redirects: 0,
             asking: false,
+            alone: false,
+            in_full: false,
         }
     }
 
@@ -42,7 +54,8 @@ impl Queued {
     }
 }
 
-/// A bounded queue that can be shut while there is no connection.
+/// A bounded queue that can be shut while there is no connection. What waits in it for too long is failed
+/// ([`Queue::expire`]).
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     state: Mutex<State>,
@@ -137,6 +150,25 @@ impl Queue {
         }
     }
 
+    /// Fails what has waited for longer than `limit`, for ever: run it beside what empties the queue.
+    pub(crate) async fn expire(&self, limit: Duration) -> Infallible {
+        loop {
+            tokio::time::sleep(limit / 4).await;
+            let late = {
+                let mut state = self.state.lock();
+                let is_late = |queued: &Queued| queued.since.elapsed() > limit;
+                let count = state.waiting.iter().take_while(|queued| is_late(queued)).count();
+                let late: Vec<_> = state.waiting.drain(..count).collect();
+                let bytes: usize = late.iter().map(|queued| queued.call.size()).sum();
+                state.bytes = state.bytes.saturating_sub(bytes);
+                late
+            };
+            for queued in late {
+                queued.fail(LinkError::Timeout);
+            }
+        }
+    }
+
     /// Takes all that waits.
     pub(crate) fn drain(&self) -> Vec<Queued> {
         self.take_now(usize::MAX, usize::MAX)
@@ -145,6 +177,11 @@ impl Queue {
     /// Lets calls in.
     pub(crate) fn open(&self) {
         self.state.lock().shut = None;
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state.lock().waiting.is_empty()
     }
 
     /// Why nothing is let in.

@@ -10,11 +10,13 @@
 //! *Active* channels survive the connection: after the next one is made they are subscribed to again, all of them,
 //! before anything new is let in, and then the sink is told that there was a gap. *Pending* ones do not: whoever
 //! waits is told that it failed. So a subscriber is never told that a channel is delivered while it is not, and
-//! never waits for longer than a connection may take to answer.
+//! never waits for longer than a connection may take to answer. (A channel that was *Active* is let in at once while
+//! the connection is made again: whoever joins it is told of the gap with all others.)
 //!
 //! Messages are handed over before the next is read. A node that cannot keep up therefore fills Redis's output
 //! buffer, at whose limit Redis ends the connection: that is a gap, of which the sink is told.
 
+mod messages;
 mod target;
 
 use std::future::Future;
@@ -27,7 +29,6 @@ use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
-use redis::{PushKind, Value};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
@@ -35,12 +36,10 @@ use tokio::task::AbortHandle;
 use crate::backoff::Backoff;
 use crate::dial::{Reader, Wire, Writer};
 use crate::error::LinkError;
+use crate::nodes::is_well;
 use crate::options::{Endpoint, Options};
-use crate::values::{bytes, checked};
-use target::Target;
-
-/// Channels in one command.
-const BATCH: usize = 512;
+use messages::{BATCH, Change, Received, pack};
+use target::{Target, cut_off};
 
 /// How often a silent connection is asked whether it lives.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
@@ -106,6 +105,8 @@ struct State {
     channels: HashMap<Bytes, Channel>,
     /// To be sent, in order.
     changes: Vec<Change>,
+    /// Ends that Redis has not confirmed, by channel. Until then, what it confirms of such a channel is older.
+    ending: HashMap<Bytes, usize>,
     /// Why nothing new is let in; `None` while there is a connection.
     unusable: Option<LinkError>,
 }
@@ -113,12 +114,6 @@ struct State {
 enum Channel {
     Pending(Vec<oneshot::Sender<Result<(), LinkError>>>),
     Active,
-}
-
-#[derive(Clone, Debug)]
-enum Change {
-    Subscribe(Bytes),
-    Unsubscribe(Bytes),
 }
 
 /// Waits until a channel is delivered.
@@ -179,6 +174,7 @@ impl Subscriptions {
             channels,
             changes,
             unusable,
+            ..
         } = &mut *state;
         match channels.get_mut(&channel) {
             Some(Channel::Active) => return Confirmed(Outcome::Known(Some(Ok(())))),
@@ -211,7 +207,7 @@ impl Subscriptions {
             state.channels.shrink_to_fit();
         }
         if state.unusable.is_none() {
-            state.changes.push(Change::Unsubscribe(channel.clone()));
+            state.end(channel.clone());
             drop(state);
             self.shared.filled.notify_one();
         }
@@ -238,6 +234,13 @@ impl Subscriptions {
     }
 }
 
+impl State {
+    fn end(&mut self, channel: Bytes) {
+        *self.ending.entry(channel.clone()).or_default() += 1;
+        self.changes.push(Change::Unsubscribe(channel));
+    }
+}
+
 impl Drop for Subscriptions {
     fn drop(&mut self) {
         self.task.abort();
@@ -250,15 +253,16 @@ impl Shared {
         let (mut was_connected, mut was_tried) = (false, false);
         loop {
             let error = match self.connect(&target).await {
-                Ok((wire, endpoint)) => {
+                Ok((wire, endpoint, subscribed)) => {
                     backoff = Backoff::default();
                     tracing::info!(address = %endpoint, "subscribed at Redis");
-                    let missed = self.let_in();
+                    let missed = self.let_in(subscribed);
                     if was_connected {
                         self.sink.restored(missed);
                     }
                     was_connected = true;
-                    let error = self.serve(wire).await;
+                    let watch = target.is_cluster().then_some(&endpoint);
+                    let error = self.serve(wire, watch).await;
                     tracing::warn!(address = %endpoint, %error, "subscriptions at Redis lost");
                     error
                 }
@@ -270,12 +274,12 @@ impl Shared {
         }
     }
 
-    /// A connection on which everything is subscribed to.
-    async fn connect(&self, target: &Target) -> Result<(Wire, Endpoint), LinkError> {
+    /// A connection on which everything is subscribed to, and what that is.
+    async fn connect(&self, target: &Target) -> Result<(Wire, Endpoint, Vec<Bytes>), LinkError> {
         let (mut wire, endpoint) = target.dial().await?;
-        let mut channels: Vec<Bytes> = vec![self.keep_alive.clone()];
-        channels.extend(self.state.lock().channels.keys().cloned());
-        for batch in channels.chunks(BATCH) {
+        let channels: Vec<Bytes> = self.state.lock().channels.keys().cloned().collect();
+        let keep_alive = std::slice::from_ref(&self.keep_alive);
+        for batch in std::iter::once(keep_alive).chain(channels.chunks(BATCH)) {
             let mut command = redis::cmd(self.kind.subscribe());
             for channel in batch {
                 command.arg(&channel[..]);
@@ -285,7 +289,7 @@ impl Shared {
                 .await
                 .unwrap_or(Err(LinkError::Timeout))?;
         }
-        Ok((wire, endpoint))
+        Ok((wire, endpoint, channels))
     }
 
     async fn subscribe_again(
@@ -302,18 +306,26 @@ impl Shared {
             match Received::of(value)? {
                 Received::Subscribed(_) => confirmed += 1,
                 Received::Message(channel, payload) => self.sink.message(&channel, payload),
-                Received::Unsubscribed(_) | Received::Other => {}
+                Received::Unsubscribed(_) | Received::Text(_) | Received::Other => {}
             }
         }
         Ok(())
     }
 
-    /// What was subscribed to before, and has been again.
-    fn let_in(&self) -> Vec<Bytes> {
+    /// What was subscribed to before, and has been again. What nobody wants any more by now is ended.
+    fn let_in(&self, mut subscribed: Vec<Bytes>) -> Vec<Bytes> {
         let mut state = self.state.lock();
         state.unusable = None;
         state.changes.clear();
-        state.channels.keys().cloned().collect()
+        state.ending.clear();
+        if state.channels.len() < subscribed.len() {
+            let unwanted = |channel: &mut Bytes| !state.channels.contains_key(channel);
+            let unwanted: Vec<_> = subscribed.extract_if(.., unwanted).collect();
+            for channel in unwanted {
+                state.end(channel);
+            }
+        }
+        subscribed
     }
 
     /// `was_tried`: an attempt has failed before, and was told.
@@ -321,7 +333,8 @@ impl Shared {
         let (is_news, waiting) = {
             let mut state = self.state.lock();
             let is_news = state.unusable.replace(error.clone()).is_none();
-            state.changes.clear();
+            state.changes = Vec::new();
+            state.ending = HashMap::new();
             let pending = |_: &Bytes, channel: &mut Channel| matches!(channel, Channel::Pending(_));
             let waiting: Vec<_> = state.channels.extract_if(pending).collect();
             (is_news, waiting)
@@ -338,15 +351,20 @@ impl Shared {
         }
     }
 
-    async fn serve(&self, wire: Wire) -> LinkError {
-        let Wire { reader, writer } = wire;
+    /// `watch`: the node of a cluster that it is. It may be cut off from the others without its connections noticing.
+    async fn serve(&self, wire: Wire, watch: Option<&Endpoint>) -> LinkError {
+        let Wire {
+            reader,
+            writer,
+            is_resp3,
+        } = wire;
         tokio::select! {
-            error = self.write(writer) => error,
-            error = self.read(reader) => error,
+            error = self.write(writer, is_resp3 && watch.is_some()) => error,
+            error = self.read(reader, watch) => error,
         }
     }
 
-    async fn write(&self, mut writer: Writer) -> LinkError {
+    async fn write(&self, mut writer: Writer, asks_health: bool) -> LinkError {
         loop {
             let mut packed = Vec::new();
             let changes = std::mem::take(&mut self.state.lock().changes);
@@ -359,6 +377,11 @@ impl Shared {
                     continue;
                 }
                 redis::cmd("PING").write_packed_command(&mut packed);
+                if asks_health {
+                    redis::cmd("CLUSTER")
+                        .arg("INFO")
+                        .write_packed_command(&mut packed);
+                }
             }
             let writing = async {
                 writer.write_all(&packed).await?;
@@ -372,7 +395,7 @@ impl Shared {
         }
     }
 
-    async fn read(&self, mut reader: Reader) -> LinkError {
+    async fn read(&self, mut reader: Reader, watch: Option<&Endpoint>) -> LinkError {
         loop {
             let next = match reader.next().now_or_never() {
                 Some(next) => next,
@@ -394,89 +417,45 @@ impl Shared {
                 Ok(Received::Unsubscribed(channel)) if channel == self.keep_alive => {
                     return LinkError::Disconnected("the server ended the subscriptions".to_owned());
                 }
-                Ok(Received::Unsubscribed(_) | Received::Other) => {}
+                Ok(Received::Unsubscribed(channel)) => self.confirm_end(&channel),
+                Ok(Received::Text(text)) => {
+                    if let Some(endpoint) = watch
+                        && !is_well(&text)
+                    {
+                        return cut_off(endpoint);
+                    }
+                }
+                Ok(Received::Other) => {}
                 Err(error) => return error,
             }
         }
     }
 
     fn confirm(&self, channel: &Bytes) {
-        let waiting = match self.state.lock().channels.get_mut(channel) {
+        let mut state = self.state.lock();
+        if state.ending.contains_key(channel) {
+            // Of a subscription that was ended since; another one may be on its way.
+            return;
+        }
+        let waiting = match state.channels.get_mut(channel) {
             Some(channel @ Channel::Pending(_)) => std::mem::replace(channel, Channel::Active),
-            // Unsubscribed from since.
             _ => return,
         };
+        drop(state);
         if let Channel::Pending(waiting) = waiting {
             for told in waiting {
                 let _ = told.send(Ok(()));
             }
         }
     }
-}
 
-/// Neighbouring changes of one kind become one command.
-fn pack(changes: &[Change], kind: Kind, out: &mut Vec<u8>) {
-    let is_subscribe = |change: &Change| matches!(change, Change::Subscribe(_));
-    for alike in changes.chunk_by(|one, next| is_subscribe(one) == is_subscribe(next)) {
-        for batch in alike.chunks(BATCH) {
-            let name = match batch.first() {
-                Some(Change::Subscribe(_)) => kind.subscribe(),
-                _ => kind.unsubscribe(),
-            };
-            let mut command = redis::cmd(name);
-            for Change::Subscribe(channel) | Change::Unsubscribe(channel) in batch {
-                command.arg(&channel[..]);
+    fn confirm_end(&self, channel: &Bytes) {
+        let mut state = self.state.lock();
+        if let Some(count) = state.ending.get_mut(channel) {
+            *count -= 1;
+            if *count == 0 {
+                state.ending.remove(channel);
             }
-            command.write_packed_command(out);
-        }
-    }
-}
-
-/// What a connection with subscriptions is sent.
-enum Received {
-    Message(Bytes, Bytes),
-    Subscribed(Bytes),
-    Unsubscribed(Bytes),
-    /// The answer to a ping.
-    Other,
-}
-
-impl Received {
-    fn of(value: Value) -> Result<Self, LinkError> {
-        match checked(value)? {
-            Value::Push { kind, data } => {
-                let mut data = data.into_iter();
-                let mut next = || data.next().map(bytes).transpose();
-                let missing = || LinkError::Unexpected("a message without its parts".to_owned());
-                Ok(match kind {
-                    PushKind::Message | PushKind::SMessage => {
-                        Self::Message(next()?.ok_or_else(missing)?, next()?.ok_or_else(missing)?)
-                    }
-                    PushKind::Subscribe | PushKind::SSubscribe => {
-                        Self::Subscribed(next()?.ok_or_else(missing)?)
-                    }
-                    PushKind::Unsubscribe | PushKind::SUnsubscribe => {
-                        Self::Unsubscribed(next()?.ok_or_else(missing)?)
-                    }
-                    _ => Self::Other,
-                })
-            }
-            // RESP2 has no type of its own for messages.
-            Value::Array(parts) => {
-                let mut parts = parts.into_iter();
-                let kind = parts.next().map(bytes).transpose()?.unwrap_or_default();
-                let mut next = || parts.next().map(bytes).transpose();
-                let missing = || LinkError::Unexpected("a message without its parts".to_owned());
-                Ok(match &kind[..] {
-                    b"message" | b"smessage" => {
-                        Self::Message(next()?.ok_or_else(missing)?, next()?.ok_or_else(missing)?)
-                    }
-                    b"subscribe" | b"ssubscribe" => Self::Subscribed(next()?.ok_or_else(missing)?),
-                    b"unsubscribe" | b"sunsubscribe" => Self::Unsubscribed(next()?.ok_or_else(missing)?),
-                    _ => Self::Other,
-                })
-            }
-            _ => Ok(Self::Other),
         }
     }
 }

@@ -255,3 +255,59 @@ async fn sharded_subscriptions_follow_their_slot() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sharded_subscriptions_move_with_their_slot() {
+    let cluster = Cluster::start().await;
+    let log = Arc::new(Log::default());
+    let alive = Bytes::from_static(b"alive.{5}");
+    let subscriptions = Subscriptions::open(&options(&cluster), Kind::Sharded, alive, log.clone());
+    eventually("a connection", async || subscriptions.ready().ok()).await;
+    let news = Bytes::from_static(b"news.{5}");
+    subscriptions.subscribe(news).await.unwrap();
+    let slot_text = cluster.servers[0].cli(&["CLUSTER", "KEYSLOT", "{5}"]);
+    let slot: u16 = slot_text.trim().parse().unwrap();
+    let from = cluster.master_of(slot, 0);
+    let to = cluster.master_of(if slot < 8192 { 16_383 } else { 0 }, 0);
+    let to_id = cluster.id(to);
+    for server in [to, from] {
+        cluster.servers[server].cli(&["CLUSTER", "SETSLOT", slot_text.trim(), "NODE", &to_id]);
+    }
+    eventually("the restoration", async || (*log.1.lock() == 1).then_some(())).await;
+    cluster.servers[to].cli(&["SPUBLISH", "news.{5}", "after"]);
+    eventually("the message", async || {
+        log.0.lock().contains(&Bytes::from_static(b"after")).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_cut_off_is_not_listened_to() {
+    let cluster = Cluster::start().await;
+    let log = Arc::new(Log::default());
+    let alive = Bytes::from_static(b"alive");
+    let subscriptions = Subscriptions::open(&options(&cluster), Kind::Plain, alive, log.clone());
+    eventually("a connection", async || subscriptions.ready().ok()).await;
+    let news = Bytes::from_static(b"news");
+    subscriptions.subscribe(news).await.unwrap();
+    let serving = cluster
+        .servers
+        .iter()
+        .position(|server| server.cli(&["PUBSUB", "CHANNELS", "alive"]).contains("alive"))
+        .unwrap();
+    let others: Vec<_> = (0..6).filter(|index| *index != serving).collect();
+    for other in &others {
+        cluster.servers[*other].signal("STOP");
+    }
+    eventually("the doubt", async || subscriptions.ready().err()).await;
+    for other in &others {
+        cluster.servers[*other].signal("CONT");
+    }
+    eventually("the restoration", async || (*log.1.lock() == 1).then_some(())).await;
+    cluster.is_well().await;
+    cluster.servers[others[0]].cli(&["PUBLISH", "news", "after"]);
+    eventually("the message", async || {
+        log.0.lock().contains(&Bytes::from_static(b"after")).then_some(())
+    })
+    .await;
+}

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tidegate_redis_link::{
-    Call, Commands, Credentials, Endpoint, Kind, LinkError, Sentinels, Sink, Subscriptions, Topology,
+    Commands, Credentials, Endpoint, Kind, LinkError, Sentinels, Sink, Subscriptions, Topology,
 };
 
-use support::eventually;
 use support::sentinel::Watched;
+use support::{command, eventually};
 
 #[derive(Default)]
 struct Log(Mutex<Vec<Bytes>>, Mutex<usize>);
@@ -27,14 +27,6 @@ impl Sink for Log {
     fn restored(&self, channels: Vec<Bytes>) {
         *self.1.lock() += channels.len();
     }
-}
-
-fn command(words: &[&str]) -> Call {
-    let mut command = redis::cmd(words[0]);
-    for word in &words[1..] {
-        command.arg(*word);
-    }
-    Call::command(0, None, command)
 }
 
 #[tokio::test]
@@ -100,6 +92,9 @@ async fn a_failover_is_followed() {
         sentinels.master = "other".to_owned();
     }
     let commands = Commands::open(&unknown);
-    let error = eventually("the refusal", async || commands.ready().err()).await;
-    assert!(error.to_string().contains("knows no master \"other\""), "{error}");
+    eventually("the refusal", async || {
+        let error = commands.ready().unwrap_err().to_string();
+        error.contains("knows no master \"other\"").then_some(())
+    })
+    .await;
 }

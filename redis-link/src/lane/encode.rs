@@ -1,10 +1,8 @@
 //! Units as bytes, and what their answers will be to.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 
-use super::Sent;
+use super::flight::{Flight, Sent};
 use super::plan::Unit;
 use crate::call::Operation;
 use crate::queue::Queued;
@@ -26,29 +24,35 @@ impl Loaded {
 }
 
 /// Appends a unit.
-pub(super) fn encode(unit: Unit, loaded: &mut Loaded, out: &mut Vec<u8>, sent: &mut VecDeque<Sent>) {
+pub(super) fn encode(unit: Unit, loaded: &mut Loaded, out: &mut Vec<u8>, flight: &mut Flight) {
     match unit {
         Unit::Call(queued) => {
-            ask(&queued, out, sent);
+            ask(&queued, out, flight);
             if let Operation::Command(command) = &queued.call.operation {
                 command.write_packed_command(out);
             }
-            sent.push_back(Sent::Call(queued));
+            flight.push(Sent::Call(queued));
         }
         Unit::Merged(script, calls) => {
-            if loaded.add(script) {
+            let in_full = calls.iter().any(|queued| queued.in_full);
+            if !in_full && loaded.add(script) {
                 array(out, 3);
                 string(out, b"SCRIPT");
                 string(out, b"LOAD");
                 string(out, script.source().as_bytes());
-                sent.push_back(Sent::Ours);
+                flight.push(Sent::Ours);
             }
             if let Some(first) = calls.first() {
-                ask(first, out, sent);
+                ask(first, out, flight);
             }
             array(out, 3 + calls.len() * (script.keys_per + script.args_per));
-            string(out, b"EVALSHA");
-            string(out, script.digest().as_bytes());
+            if in_full {
+                string(out, b"EVAL");
+                string(out, script.source().as_bytes());
+            } else {
+                string(out, b"EVALSHA");
+                string(out, script.digest().as_bytes());
+            }
             string(out, (calls.len() * script.keys_per).to_string().as_bytes());
             each(&calls, out, |operation| match operation {
                 Operation::Script { keys, .. } => keys,
@@ -58,17 +62,17 @@ pub(super) fn encode(unit: Unit, loaded: &mut Loaded, out: &mut Vec<u8>, sent: &
                 Operation::Script { args, .. } => args,
                 Operation::Command(_) => &[],
             });
-            sent.push_back(Sent::Merged(script, calls));
+            flight.push(Sent::Merged(calls));
         }
     }
 }
 
 /// Has a node of a cluster do what it is about to own.
-fn ask(queued: &Queued, out: &mut Vec<u8>, sent: &mut VecDeque<Sent>) {
+fn ask(queued: &Queued, out: &mut Vec<u8>, flight: &mut Flight) {
     if queued.asking {
         array(out, 1);
         string(out, b"ASKING");
-        sent.push_back(Sent::Ours);
+        flight.push(Sent::Ours);
     }
 }
 

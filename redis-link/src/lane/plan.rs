@@ -28,7 +28,7 @@ struct Open {
 /// Commands for a batch of calls, in their order. In a cluster, only calls of one slot become one.
 pub(super) fn plan(calls: Vec<Queued>, by_slot: bool) -> Vec<Unit> {
     let mut units: Vec<Unit> = Vec::with_capacity(calls.len());
-    let mut open: HashMap<(*const Script, u16, bool), Open> = HashMap::new();
+    let mut open: HashMap<(*const Script, u16, bool, bool), Open> = HashMap::new();
     let mut last: HashMap<u64, usize> = HashMap::new();
     for queued in calls {
         let Call {
@@ -43,12 +43,17 @@ pub(super) fn plan(calls: Vec<Queued>, by_slot: bool) -> Vec<Unit> {
             continue;
         };
         let script: &'static Script = script;
+        if queued.alone {
+            last.insert(order, units.len());
+            units.push(Unit::Merged(script, vec![queued]));
+            continue;
+        }
         let slot = match key {
             Some(key) if by_slot => slot(key),
             _ => 0,
         };
         let size = queued.call.size();
-        let group = (std::ptr::from_ref(script), slot, queued.asking);
+        let group = (std::ptr::from_ref(script), slot, queued.asking, queued.in_full);
         if let Some(found) = open.get_mut(&group)
             && found.calls < script.merge
             && found.bytes + size <= UNIT_BYTES

@@ -5,11 +5,11 @@ use rand::seq::SliceRandom;
 
 use crate::dial::{Login, Wire};
 use crate::error::LinkError;
+use crate::nodes::View;
 use crate::options::{Endpoint, Options, Topology};
 use crate::sentinel::Watched;
 use crate::slot::slot;
 use crate::slots::Range;
-use crate::values::text;
 
 use super::Kind;
 
@@ -37,6 +37,11 @@ impl Target {
             }
             Topology::Cluster { seeds } => Self::Cluster(Mutex::new(seeds.clone()), login),
         }
+    }
+
+    /// Whether the server is one of a cluster, from which it may be cut off.
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self, Self::Cluster(..) | Self::Slot(..))
     }
 
     pub(super) async fn dial(&self) -> Result<(Wire, Endpoint), LinkError> {
@@ -94,18 +99,14 @@ async fn dial_any(
 /// A connection to a node that thinks its cluster is well, and the slots as that node knows them.
 async fn dial_healthy(endpoint: &Endpoint, login: &Login) -> Result<(Wire, Vec<Range>), LinkError> {
     let mut wire = login.dial(endpoint).await?;
-    let asking = async {
-        let info = text(wire.ask(redis::cmd("CLUSTER").arg("INFO")).await?)?;
-        if !info.contains("cluster_state:ok") {
-            return Err(LinkError::Disconnected(format!(
-                "{endpoint} is cut off from its cluster"
-            )));
-        }
-        let slots = wire.ask(redis::cmd("CLUSTER").arg("SLOTS")).await?;
-        Range::read_all(slots, endpoint)
-    };
-    let ranges = tokio::time::timeout(login.connect_timeout, asking)
-        .await
-        .unwrap_or(Err(LinkError::Timeout))?;
-    Ok((wire, ranges))
+    let view = View::ask(&mut wire, endpoint, login.connect_timeout).await?;
+    if !view.is_well {
+        return Err(cut_off(endpoint));
+    }
+    Ok((wire, view.ranges))
+}
+
+/// What such a node passes on is not all that is published.
+pub(super) fn cut_off(endpoint: &Endpoint) -> LinkError {
+    LinkError::Disconnected(format!("{endpoint} is cut off from its cluster"))
 }

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tidegate_redis_link::{Credentials, Endpoint, Options, Topology};
+use tidegate_redis_link::{Call, Credentials, Endpoint, Options, Topology};
 
 /// How long anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -114,6 +114,15 @@ fn spawn(port: u16, args: &[String], directory: &std::path::Path) -> Child {
         .stdout(Stdio::null())
         .spawn()
         .expect("redis-server is installed (scripts/setup.sh)")
+}
+
+/// A command without a key.
+pub fn command(words: &[&str]) -> Call {
+    let mut command = tidegate_redis_link::redis::cmd(words[0]);
+    for word in &words[1..] {
+        command.arg(*word);
+    }
+    Call::command(0, None, command)
 }
 
 /// A port that is free and stays so: it is none of those that systems give to outgoing connections and to listeners

@@ -1,0 +1,85 @@
+//! What was sent and is not answered yet.
+
+use std::collections::VecDeque;
+
+use tokio::time::Instant;
+
+use crate::queue::Queued;
+
+/// What an answer will be to.
+pub(super) enum Sent {
+    /// A question of our own, whose answer matters to nobody.
+    Ours,
+    Call(Queued),
+    Merged(Vec<Queued>),
+}
+
+/// Commands that wait for their answers, which come in the same order.
+pub(super) struct Flight {
+    sent: VecDeque<(Instant, Sent)>,
+    now: Instant,
+    refused: Vec<Queued>,
+}
+
+impl Default for Flight {
+    fn default() -> Self {
+        Self {
+            sent: VecDeque::new(),
+            now: Instant::now(),
+            refused: Vec::new(),
+        }
+    }
+}
+
+impl Flight {
+    /// What is added from here on leaves now.
+    pub(super) fn begin(&mut self) {
+        self.now = Instant::now();
+    }
+
+    pub(super) fn push(&mut self, sent: Sent) {
+        self.sent.push_back((self.now, sent));
+    }
+
+    /// What the next answer is to.
+    pub(super) fn pop(&mut self) -> Option<Sent> {
+        let (_, sent) = self.sent.pop_front()?;
+        Some(sent)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.sent.len()
+    }
+
+    /// When what waits for the longest time was sent.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.sent.front().map(|(at, _)| *at)
+    }
+
+    /// Keeps calls that did nothing, until everything that was sent after them is answered.
+    pub(super) fn refuse(&mut self, calls: Vec<Queued>) {
+        self.refused.extend(calls);
+    }
+
+    /// Whether calls wait to be sent again: nothing may overtake them.
+    pub(super) fn has_refused(&self) -> bool {
+        !self.refused.is_empty()
+    }
+
+    /// The calls to be sent again, as soon as nothing is under way.
+    pub(super) fn take_refused(&mut self) -> Option<Vec<Queued>> {
+        (self.sent.is_empty() && self.has_refused()).then(|| std::mem::take(&mut self.refused))
+    }
+
+    /// Everything that has no answer.
+    pub(super) fn drain(&mut self) -> Vec<Queued> {
+        let refused = std::mem::take(&mut self.refused);
+        let sent = std::mem::take(&mut self.sent).into_iter();
+        let sent = sent.flat_map(|(_, sent)| match sent {
+            Sent::Ours => Vec::new(),
+            Sent::Call(queued) => vec![queued],
+            Sent::Merged(calls) => calls,
+        });
+        refused.into_iter().chain(sent).collect()
+    }
+}
