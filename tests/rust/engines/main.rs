@@ -4,11 +4,13 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stderr,
     missing_docs,
     unreachable_pub
 )]
 
 mod brokers;
+mod crowd;
 mod kit;
 mod memory;
 mod positions;
