@@ -15,12 +15,11 @@ import json
 import shutil
 import sys
 
-from bench import baseline, figures, paths, plot
+from bench import baseline, figures, paths, plot, results
 from bench.figures import Line
 from bench.runs import RUNS, Incomplete, Run
 
 BASELINE = paths.BENCHES / "baseline.json"
-RESULTS = paths.BENCHES / "RESULTS.md"
 MARKS = ("<!-- table of benches/run.py -->\n", "<!-- end of table -->")
 
 
@@ -49,7 +48,7 @@ def main() -> int:
     if options.write_baseline and not failed:
         baseline.write(BASELINE, done)
         if not options.words:
-            write_results(text)
+            results.write(MARKS, text)
     worse, better = baseline.compare(BASELINE, done)
     report("better than the baseline, which could be renewed", better)
     report("WORSE than the baseline", worse)
@@ -78,15 +77,6 @@ def add(lines: dict, run: Run) -> None:
         line.values.append(server[figure.key])
         if figure.key in floor:
             line.floors.append(floor[figure.key])
-
-
-def write_results(text: str) -> None:
-    """Between the marks; everything else is written by hand."""
-    before, start, rest = RESULTS.read_text().partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
-    if not (start and end):
-        raise SystemExit(f"{RESULTS} has lost the marks around its table")
-    RESULTS.write_text(f"{before}{MARKS[0]}{text}\n{MARKS[1]}{after}")
 
 
 def report(title: str, texts: list[str]) -> None:

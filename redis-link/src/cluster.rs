@@ -377,7 +377,7 @@ impl Redirect for Shared {
 
 /// Where an answer `MOVED slot host:port` or `ASK slot host:port` points to. Without a host it is that of the node
 /// that answered.
-fn elsewhere(error: &ServerError, from: Option<&Endpoint>) -> Option<(u16, Endpoint)> {
+pub(crate) fn elsewhere(error: &ServerError, from: Option<&Endpoint>) -> Option<(u16, Endpoint)> {
     let (slot, address) = error.details()?.split_once(' ')?;
     let (host, port) = address.trim().rsplit_once(':')?;
     let host = match (host.trim_matches(['[', ']']), from) {

@@ -20,6 +20,8 @@ mod cluster;
 mod commands;
 mod dial;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod lane;
 mod nodes;
 mod options;

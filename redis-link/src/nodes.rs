@@ -43,7 +43,7 @@ pub(crate) fn is_well(info: &str) -> bool {
     info.lines().any(|line| line.trim() == "cluster_state:ok")
 }
 
-fn epoch(info: &str) -> u64 {
+pub(crate) fn epoch(info: &str) -> u64 {
     info.lines()
         .find_map(|line| line.strip_prefix("cluster_current_epoch:"))
         .and_then(|epoch| epoch.trim().parse().ok())

@@ -18,6 +18,9 @@ const MAX_CALLS: usize = 100_000;
 /// Bytes that they may hold.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
+/// What has waited for too long is not looked for more often than that.
+const FINEST: Duration = Duration::from_millis(10);
+
 /// A call and who waits for it.
 #[derive(Debug)]
 pub(crate) struct Queued {
@@ -153,7 +156,7 @@ impl Queue {
     /// Fails what has waited for longer than `limit`, for ever: run it beside what empties the queue.
     pub(crate) async fn expire(&self, limit: Duration) -> Infallible {
         loop {
-            tokio::time::sleep(limit / 4).await;
+            tokio::time::sleep((limit / 4).max(FINEST)).await;
             let late = {
                 let mut state = self.state.lock();
                 let is_late = |queued: &Queued| queued.since.elapsed() > limit;

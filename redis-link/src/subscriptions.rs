@@ -460,6 +460,12 @@ impl Shared {
     }
 }
 
+/// Whether this is something published.
+#[cfg(fuzzing)]
+pub(crate) fn is_message(value: Value) -> bool {
+    matches!(Received::of(value), Ok(Received::Message(..)))
+}
+
 fn closed() -> LinkError {
     LinkError::Disconnected("the server closed the connection".to_owned())
 }

@@ -1,0 +1,78 @@
+"""A Redis of its own for nodes that are measured, and what it did."""
+
+import subprocess
+import tempfile
+
+from .servers import Server, Tidegate, free_port, wait_for_port
+
+# What a node sends. Redis counts what its scripts do under the same names, so only these are commands for sure; without
+# scripts, PUBLISH is one as well.
+SENT = {"evalsha", "eval", "subscribe", "unsubscribe", "ssubscribe", "sunsubscribe"}
+
+
+class Redis(Server):
+    """`redis-server` without persistence."""
+
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.port = free_port()
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
+            cwd=self.folder.name, stdout=subprocess.DEVNULL)
+        wait_for_port(self.port)
+        return self
+
+    def __exit__(self, *outcome):
+        super().__exit__(*outcome)
+        self.folder.cleanup()
+
+    def reset(self) -> None:
+        """What is spent and counted from here on is told."""
+        self._ask("CONFIG", "RESETSTAT")
+        self.before = self._cpu()
+
+    def spent(self) -> float:
+        """Seconds of CPU."""
+        return self._cpu() - self.before
+
+    def commands(self) -> int:
+        """Commands that were sent, but for those that keep connections and the registry of nodes alive."""
+        counts = {}
+        for name, value in self._info("commandstats").items():
+            counts[name.removeprefix("cmdstat_")] = int(value.split(",")[0].removeprefix("calls="))
+        sent = sum(count for name, count in counts.items() if name in SENT)
+        return sent if counts.get("evalsha") else sent + counts.get("publish", 0)
+
+    def _cpu(self) -> float:
+        info = self._info("cpu")
+        return float(info["used_cpu_sys"]) + float(info["used_cpu_user"])
+
+    def _info(self, section: str) -> dict[str, str]:
+        lines = self._ask("INFO", section).splitlines()
+        return dict(line.split(":", 1) for line in lines if ":" in line)
+
+    def _ask(self, *words: str) -> str:
+        command = ["redis-cli", "-p", str(self.port), *words]
+        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+class Node(Tidegate):
+    """A server whose engine is a Redis; `channel` are options of channels without a namespace."""
+
+    is_started = False
+
+    def __init__(self, redis: Redis, channel: dict):
+        super().__init__()
+        self.redis = redis
+        self.channel = channel
+
+    def __enter__(self):
+        super().__enter__()
+        self.is_started = True
+        return self
+
+    def _configuration(self) -> dict:
+        config = super()._configuration()
+        config["engine"] = {"type": "redis", "redis": {"address": f"redis://127.0.0.1:{self.redis.port}"}}
+        config["channel"]["without_namespace"].update(self.channel)
+        return config

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""What nodes do through Redis: benches/cluster.py [--write] [--no-build] [--seconds N]
+
+Starts a Redis and one to three nodes on the loopback, with and without history, and gives each node a load generator
+of its own (`../shared/tools`). Prints one table; `--write` puts it into RESULTS.md. Ends only processes it started.
+
+The numbers of nodes share the cores of one machine with Redis and the load: their sums say what the machine does, not
+what more machines would. What carries over is the CPU that Redis spends on a publication, and how many commands it is
+sent for what a client does.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+
+from bench import load, paths, results
+from bench.redis import Node, Redis
+
+MARKS = ("<!-- table of benches/cluster.py -->\n", "<!-- end of cluster -->")
+HISTORY = {"history_size": 10, "history_ttl": "60s"}
+PLAIN = {}
+# As many members as answers are read: presence, position and subscription of each.
+LARGE = {**HISTORY, "presence": True, "force_positioning": True}
+SUBSCRIBERS = 10
+CLIENTS = 5_000
+
+
+def main() -> int:
+    options = arguments()
+    paths.raise_file_limit()
+    if not options.no_build:
+        paths.build_server()
+        paths.build_tools()
+        paths.cargo("build", "--release", "--package", "tidegate-redis-link", "--example", "publish")
+    lines = [line for mode in ("bare", "plain", "history") for line in alone(mode, options.seconds)]
+    for count in (1, 2, 3):
+        for name, channel in (("without history", PLAIN), ("with history", HISTORY)):
+            lines += publish(count, name, channel, options.seconds)
+    lines += subscribe()
+    text = "\n".join(["| run | figure | value |", "|---|---|---:|", *lines])
+    print(text)
+    if options.write:
+        results.write(MARKS, text)
+    return 0
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="put the table into RESULTS.md")
+    parser.add_argument("--no-build", action="store_true", help="everything is built")
+    parser.add_argument("--seconds", type=float, default=5, help="about how long each load lasts")
+    return parser.parse_args()
+
+
+def alone(mode: str, seconds: float) -> list[str]:
+    """One connection of the engine, without a server around it."""
+    expected = {"bare": 1_500_000, "plain": 600_000, "history": 50_000}[mode]
+    command = [paths.TARGET / "release" / "examples" / "publish", mode, str(int(expected * seconds))]
+    output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    figures = json.loads(output.splitlines()[-1])
+    run = {
+        "bare": "one connection that writes prepared commands (the limit)",
+        "plain": "one connection, without history",
+        "history": "one connection, with history",
+    }[mode]
+    return [
+        row(run, "publications per s", f"{figures['calls_per_s']:,}"),
+        row(run, "ns of Redis per publication", f"{figures['redis_ns_per_call']:,}"),
+        row(run, "ns of ours per publication", f"{figures['our_ns_per_call']:,}"),
+        row(run, "commands per publication", figures["commands_per_call"]),
+    ]
+
+
+def publish(count: int, name: str, channel: dict, seconds: float) -> list[str]:
+    """As much as the nodes take, then half of it with somebody listening."""
+    run = f"{count} node{'s' if count > 1 else ''}, {name}"
+    with Redis() as redis:
+        nodes = [Node(redis, channel) for _ in range(count)]
+        try:
+            for node in nodes:
+                node.__enter__()
+            # A first round tells how many make the time full.
+            first = together(nodes, lambda index: ["publish", "-m", "2000", "--inflight", "64", "--channel", f"w{index}-"])
+            requests = int(min(figures["per_s"] for figures in first) * seconds)
+            redis.reset()
+            full = together(nodes, lambda index: [
+                "publish", "-m", str(requests), "--inflight", "64", "--channel", f"f{index}-"])
+            spent, commands = redis.spent(), redis.commands()
+            total = requests * count
+            rate = int(min(figures["per_s"] for figures in full) / 2)
+            half = together(nodes, lambda index: [
+                "fanout", "-n", str(SUBSCRIBERS), "-m", str(int(rate * seconds)), "--rate", str(rate),
+                "--inflight", "64", "--channel", f"h{index}"])
+        finally:
+            for node in nodes:
+                if node.is_started:
+                    node.__exit__(None, None, None)
+    lost = sum(figures["expected"] - figures["delivered"] for figures in half)
+    return [
+        row(run, "publications per s", f"{sum(figures['per_s'] for figures in full):,.0f}"),
+        row(run, "ns of Redis per publication", f"{spent / total * 1e9:,.0f}"),
+        row(run, "publications per CPU s of a node", f"{min(figures['per_cpu_s'] for figures in full):,.0f}"),
+        row(run, "commands per publication", f"{commands / total:.3f}"),
+        row(run, f"at half load ({rate * count:,} per s): p50 ms", max(figures["p50_ms"] for figures in half)),
+        row(run, "p99 ms", max(figures["p99_ms"] for figures in half)),
+        row(run, "lost", lost),
+    ]
+
+
+def subscribe() -> list[str]:
+    """Clients that come at once, each to a position in a channel with presence."""
+    run = f"{CLIENTS:,} clients subscribe, with position and presence"
+    with Redis() as redis, Node(redis, LARGE) as node:
+        redis.reset()
+        figures = load.figures(load.start("loadgen", ["idle", "-n", str(CLIENTS), "--settle", "0"], node))
+        spent, commands = redis.spent(), redis.commands()
+    if figures["conns"] != CLIENTS:
+        raise SystemExit(f"somebody was turned away: {figures}")
+    return [
+        row(run, "seconds", figures["open_s"]),
+        row(run, "ns of Redis per client", f"{spent / CLIENTS * 1e9:,.0f}"),
+        row(run, "commands per client (one by one: 2.2)", f"{commands / CLIENTS:.3f}"),
+    ]
+
+
+def together(nodes: list[Node], arguments) -> list[dict]:
+    """The same load for every node at the same time."""
+    running = [load.start("loadgen", arguments(index), node) for index, node in enumerate(nodes)]
+    answered = [load.figures(process) for process in running]
+    for figures in answered:
+        if figures.get("errors") or figures.get("api_errors") or figures.get("dead"):
+            raise SystemExit(f"errors in {figures}")
+    return answered
+
+
+def row(*cells) -> str:
+    return f"| {' | '.join(str(cell) for cell in cells)} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
