@@ -24,6 +24,8 @@ impl Cluster {
                     &bus,
                     "--cluster-replica-validity-factor",
                     "0",
+                    "--repl-diskless-sync-delay",
+                    "0",
                 ])
             })
             .collect();
@@ -50,6 +52,7 @@ impl Cluster {
         );
         let cluster = Self { servers };
         cluster.is_well().await;
+        cluster.is_replicated().await;
         cluster
     }
 
@@ -63,6 +66,18 @@ impl Cluster {
             })
             .await;
         }
+    }
+
+    /// Waits until three replicas have what their masters have: one that has not would be promoted all the same.
+    async fn is_replicated(&self) {
+        eventually("replicas", async || {
+            let replicas = self.servers.iter().filter(|server| {
+                let info = server.cli(&["INFO", "replication"]);
+                info.contains("role:slave") && info.contains("master_link_status:up")
+            });
+            (replicas.count() == 3).then_some(())
+        })
+        .await;
     }
 
     /// All addresses, separated by commas.
