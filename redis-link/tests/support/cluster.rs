@@ -24,6 +24,8 @@ impl Cluster {
                     &bus,
                     "--cluster-replica-validity-factor",
                     "0",
+                    "--repl-diskless-sync-delay",
+                    "0",
                 ])
             })
             .collect();
@@ -50,6 +52,7 @@ impl Cluster {
         );
         let cluster = Self { servers };
         cluster.is_well().await;
+        cluster.is_replicated().await;
         cluster
     }
 
@@ -63,6 +66,54 @@ impl Cluster {
             })
             .await;
         }
+    }
+
+    /// Waits until three replicas have what their masters have: one that has not would be promoted all the same.
+    async fn is_replicated(&self) {
+        eventually("replicas", async || {
+            let replicas = self.servers.iter().filter(|server| {
+                let info = server.cli(&["INFO", "replication"]);
+                info.contains("role:slave") && info.contains("master_link_status:up")
+            });
+            (replicas.count() == 3).then_some(())
+        })
+        .await;
+    }
+
+    /// All addresses, separated by commas.
+    pub fn seeds(&self) -> String {
+        let seeds: Vec<String> = self
+            .servers
+            .iter()
+            .map(|server| format!("127.0.0.1:{}", server.port))
+            .collect();
+        seeds.join(",")
+    }
+
+    /// The slot of a key.
+    pub fn slot(&self, key: &str) -> u16 {
+        let slot = self.servers[0].cli(&["CLUSTER", "KEYSLOT", key]);
+        slot.trim().parse().unwrap()
+    }
+
+    /// Has the replica of a master take its place; ends when the master agrees that it did.
+    pub async fn fail_over(&self, master: usize) {
+        let id = self.id(master);
+        let replica = self
+            .servers
+            .iter()
+            .find(|server| {
+                let nodes = server.cli(&["CLUSTER", "NODES"]);
+                let myself = nodes.lines().find(|line| line.contains("myself"));
+                myself.is_some_and(|line| line.contains("slave") && line.contains(&id))
+            })
+            .expect("every master has a replica");
+        replica.cli(&["CLUSTER", "FAILOVER"]);
+        eventually("a failover", async || {
+            let role = self.servers[master].cli(&["ROLE"]);
+            role.starts_with("slave").then_some(())
+        })
+        .await;
     }
 
     /// The index of the master of a slot, asked at a node.

@@ -7,6 +7,7 @@ pub mod sentinel;
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tidegate_redis_link::{Call, Credentials, Endpoint, Options, Topology};
@@ -59,12 +60,7 @@ impl Server {
 
     /// What `redis-cli` prints.
     pub fn cli(&self, words: &[&str]) -> String {
-        let output = Command::new("redis-cli")
-            .args(["-p", &self.port.to_string()])
-            .args(words)
-            .output()
-            .unwrap();
-        String::from_utf8(output.stdout).unwrap()
+        cli(self.port, words)
     }
 
     pub fn kill(&mut self) {
@@ -90,6 +86,15 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn cli(port: u16, words: &[&str]) -> String {
+    let output = Command::new("redis-cli")
+        .args(["-p", &port.to_string()])
+        .args(words)
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
 }
 
 fn spawn(port: u16, args: &[String], directory: &std::path::Path) -> Child {
@@ -120,13 +125,20 @@ pub fn command(words: &[&str]) -> Call {
     Call::command(0, None, command)
 }
 
-/// A port that was free a moment ago.
+/// A port that is free and stays so: it is none of those that systems give to outgoing connections and to listeners
+/// on port 0, and no other one of this process.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    const PORTS: std::ops::Range<u32> = 10_000..32_000;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    // Test binaries that run beside this one begin elsewhere.
+    let begin = std::process::id().wrapping_mul(2_654_435_761);
+    loop {
+        let next = begin.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % PORTS.len() as u32;
+        let port = u16::try_from(PORTS.start + next).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Waits for a condition.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::{Child, Command, Stdio};
 
-use super::{Server, eventually, free_port};
+use super::{Server, cli, eventually, free_port};
 
 /// A master named `main`.
 pub struct Watched {
@@ -27,11 +27,7 @@ impl Watched {
         let sentinels: Vec<_> = (0..3).map(|_| Sentinel::start(master.port)).collect();
         for sentinel in &sentinels {
             eventually("sentinels that know each other", async || {
-                let output = Command::new("redis-cli")
-                    .args(["-p", &sentinel.port.to_string(), "SENTINEL", "MASTER", "main"])
-                    .output()
-                    .unwrap();
-                let text = String::from_utf8(output.stdout).unwrap();
+                let text = sentinel.cli(&["SENTINEL", "MASTER", "main"]);
                 let lines: Vec<_> = text.lines().collect();
                 let of = |name: &str| {
                     let at = lines.iter().position(|line| *line == name)?;
@@ -87,6 +83,13 @@ impl Sentinel {
             child,
             _directory: directory,
         }
+    }
+}
+
+impl Sentinel {
+    /// What `redis-cli` prints.
+    pub fn cli(&self, words: &[&str]) -> String {
+        cli(self.port, words)
     }
 }
 

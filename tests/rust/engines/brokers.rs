@@ -12,6 +12,7 @@ use tidegate::engine::{
 };
 
 use crate::kit::{BrokerKit, Delivered, TestNode, eventually};
+use crate::{positions, races};
 
 /// Everything.
 pub async fn suite(kit: BrokerKit) {
@@ -28,12 +29,16 @@ pub async fn suite(kit: BrokerKit) {
         repeats_are_found(&node).await;
         deltas_know_what_was_before(&node).await;
         nothing_is_written_for_a_read(&node).await;
+        positions::suite(&kit, &node).await;
         if kit.has_versions {
             old_versions_are_dropped(&node, kit.forgets_versions).await;
         }
     }
-    if kit.is_shared {
+    if !kit.is_shared {
+        races::suite(&kit, &node, &node).await;
+    } else {
         let other = TestNode::new(&kit).await;
+        races::suite(&kit, &node, &other).await;
         nodes_hear_each_other(&node, &other, kit.has_history).await;
         channels_are_left_late(&node, &other).await;
         if kit.has_history {
@@ -42,9 +47,9 @@ pub async fn suite(kit: BrokerKit) {
     }
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
+pub const HOUR: Duration = Duration::from_secs(3600);
 
-fn text(text: &str) -> Publication {
+pub fn text(text: &str) -> Publication {
     Publication {
         data: Bytes::from(format!("{text:?}")),
         time_ms: 1_700_000_000_000,
@@ -52,7 +57,7 @@ fn text(text: &str) -> Publication {
     }
 }
 
-fn kept(size: usize) -> PublishOptions {
+pub fn kept(size: usize) -> PublishOptions {
     PublishOptions {
         retention: Some(Retention {
             size,
@@ -63,7 +68,7 @@ fn kept(size: usize) -> PublishOptions {
     }
 }
 
-fn query(limit: Option<usize>, since: Option<(u64, &str)>, reverse: bool) -> HistoryQuery {
+pub fn query(limit: Option<usize>, since: Option<(u64, &str)>, reverse: bool) -> HistoryQuery {
     HistoryQuery {
         limit,
         since: since.map(|(offset, epoch)| Since {
@@ -75,7 +80,7 @@ fn query(limit: Option<usize>, since: Option<(u64, &str)>, reverse: bool) -> His
     }
 }
 
-fn offsets(history: &History) -> Vec<u64> {
+pub fn offsets(history: &History) -> Vec<u64> {
     history
         .publications
         .iter()
@@ -83,11 +88,11 @@ fn offsets(history: &History) -> Vec<u64> {
         .collect()
 }
 
-async fn publish(node: &TestNode, channel: &str, data: &str, options: PublishOptions) -> Published {
+pub async fn publish(node: &TestNode, channel: &str, data: &str, options: PublishOptions) -> Published {
     node.broker.publish(channel, text(data), options).await.unwrap()
 }
 
-async fn read(node: &TestNode, channel: &str, query: HistoryQuery) -> History {
+pub async fn read(node: &TestNode, channel: &str, query: HistoryQuery) -> History {
     node.broker.history(channel, query).await.unwrap()
 }
 

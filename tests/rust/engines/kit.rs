@@ -63,6 +63,7 @@ struct Log {
     delivered: Mutex<HashMap<String, Vec<Delivered>>>,
     publications: Mutex<HashMap<String, Vec<Arc<Publication>>>>,
     wanted: Mutex<HashSet<String>>,
+    restored: Mutex<HashSet<Arc<str>>>,
 }
 
 impl TestNode {
@@ -101,6 +102,11 @@ impl TestNode {
             .get(channel)
             .cloned()
             .unwrap_or_default()
+    }
+
+    /// How many channels were interrupted and are delivered again.
+    pub fn restored(&self) -> usize {
+        self.log.restored.lock().len()
     }
 
     /// Waits until that many things were delivered, and no more.
@@ -161,5 +167,7 @@ impl Receiver for Log {
         self.wanted.lock().contains(channel)
     }
 
-    fn handle_restored(&self, _: Vec<Arc<str>>) {}
+    fn handle_restored(&self, channels: Vec<Arc<str>>) {
+        self.restored.lock().extend(channels);
+    }
 }

@@ -4,14 +4,18 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stderr,
     missing_docs,
     unreachable_pub
 )]
 
 mod brokers;
+mod crowd;
 mod kit;
 mod memory;
+mod positions;
 mod presence;
+mod races;
 mod redis;
 #[path = "../../../redis-link/tests/support/mod.rs"]
 mod servers;

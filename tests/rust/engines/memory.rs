@@ -11,7 +11,12 @@ use crate::{brokers, presence};
 #[tokio::test]
 async fn broker() {
     brokers::suite(BrokerKit {
-        broker: Box::new(|| Arc::new(MemoryBroker::default())),
+        broker: Box::new(|| {
+            let broker = Arc::new(MemoryBroker::default());
+            let swept = broker.clone();
+            sweeping(move |now| swept.sweep(now));
+            broker
+        }),
         is_shared: false,
         has_history: true,
         has_versions: true,
@@ -27,18 +32,22 @@ async fn presence() {
     presence::suite(PresenceKit {
         store: Box::new(|| {
             let store = Arc::new(MemoryPresence::new(Duration::from_secs(2)));
-            // The server's sweep.
             let swept = store.clone();
-            tokio::spawn(async move {
-                loop {
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    swept.sweep(Instant::now());
-                }
-            });
+            sweeping(move |now| swept.sweep(now));
             store
         }),
         is_shared: false,
         servers: Box::new(()),
     })
     .await;
+}
+
+/// What the server does about once a second.
+fn sweeping(sweep: impl Fn(Instant) + Send + 'static) {
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            sweep(Instant::now());
+        }
+    });
 }

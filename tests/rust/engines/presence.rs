@@ -23,7 +23,7 @@ pub async fn suite(kit: PresenceKit) {
     many_are_present(&*store, &*other).await;
 }
 
-fn info(user: &str, client: &str) -> Arc<ClientInfo> {
+pub fn info(user: &str, client: &str) -> Arc<ClientInfo> {
     Arc::new(ClientInfo {
         user: user.to_owned(),
         client: client.to_owned(),

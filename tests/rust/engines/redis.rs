@@ -14,7 +14,7 @@ use crate::servers::sentinel::Watched;
 use crate::{brokers, presence};
 
 /// The configuration of a node whose engine is Redis.
-fn configured(redis: &Value) -> Config {
+pub fn configured(redis: &Value) -> Config {
     let directory = tempfile::tempdir().unwrap();
     let mut options = json!({ "presence_ttl": "2s" });
     let all = options.as_object_mut().unwrap();
@@ -29,7 +29,7 @@ fn configured(redis: &Value) -> Config {
     config::load(&sources).unwrap().config
 }
 
-fn single(server: &Server) -> Value {
+pub fn single(server: &Server) -> Value {
     json!({ "address": format!("redis://127.0.0.1:{}", server.port) })
 }
 
@@ -111,12 +111,7 @@ async fn sentinel() {
 }
 
 fn seeds(cluster: &Cluster) -> Value {
-    let seeds: Vec<String> = cluster
-        .servers
-        .iter()
-        .map(|server| format!("127.0.0.1:{}", server.port))
-        .collect();
-    json!({ "cluster_address": [seeds.join(",")] })
+    json!({ "cluster_address": [cluster.seeds()] })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,6 +6,7 @@ use crate::nodes::node;
 use crate::scene::Scene;
 use crate::servers::cluster::Cluster;
 use crate::servers::sentinel::Watched;
+use crate::servers::{Server, eventually};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn behind_sentinels() {
@@ -23,27 +24,73 @@ async fn behind_sentinels() {
     scene.end("failover by Sentinel", took).await;
 }
 
+/// The master hangs, is replaced, and comes back still taking itself for the master.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_master_that_hangs() {
+    let redis = Watched::start().await;
+    let options = json!({
+        "sentinel_address": [redis.addresses()],
+        "sentinel_master_name": "main"
+    });
+    let (a, b) = (node(options.clone()).await, node(options).await);
+    let scene = Scene::begin(&[&a, &b]).await;
+    redis.master.signal("STOP");
+    scene.fails().await;
+    let took = scene.flows().await;
+    redis.master.signal("CONT");
+    becomes_replica(&redis.master).await;
+    scene.end("failover from a master that hangs", took).await;
+}
+
+/// As an operator does it before maintenance: nobody has died, and the old master stays as a replica.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn asked_for_at_sentinels() {
+    let redis = Watched::start().await;
+    let options = json!({
+        "sentinel_address": [redis.addresses()],
+        "sentinel_master_name": "main"
+    });
+    let (a, b) = (node(options.clone()).await, node(options).await);
+    let scene = Scene::begin(&[&a, &b]).await;
+    redis.sentinels[0].cli(&["SENTINEL", "FAILOVER", "main"]);
+    becomes_replica(&redis.master).await;
+    let took = scene.flows().await;
+    scene.end("failover by Sentinel, asked for", took).await;
+}
+
+async fn becomes_replica(server: &Server) {
+    eventually("a master that is a replica", async || {
+        let role = server.cli(&["ROLE"]);
+        role.starts_with("slave").then_some(())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_a_cluster() {
     let mut redis = Cluster::start().await;
-    let seeds: Vec<String> = redis
-        .servers
-        .iter()
-        .map(|server| format!("127.0.0.1:{}", server.port))
-        .collect();
-    let options = json!({ "cluster_address": [seeds.join(",")] });
+    let options = json!({ "cluster_address": [redis.seeds()] });
     let (a, b) = (node(options.clone()).await, node(options).await);
     let scene = Scene::begin(&[&a, &b]).await;
-    let slot: u16 = redis.servers[0]
-        .cli(&["CLUSTER", "KEYSLOT", "{news}"])
-        .trim()
-        .parse()
-        .unwrap();
+    let slot = redis.slot("{news}");
     let master = redis.master_of(slot, 0);
     redis.servers[master].kill();
     scene.fails().await;
     let took = scene.flows().await;
     scene.end("failover in a cluster", took).await;
+}
+
+/// As an operator does it: a replica takes over from a master that agrees.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn asked_for_in_a_cluster() {
+    let redis = Cluster::start().await;
+    let options = json!({ "cluster_address": [redis.seeds()] });
+    let (a, b) = (node(options.clone()).await, node(options).await);
+    let scene = Scene::begin(&[&a, &b]).await;
+    let master = redis.master_of(redis.slot("{news}"), 0);
+    redis.fail_over(master).await;
+    let took = scene.flows().await;
+    scene.end("failover in a cluster, asked for", took).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -52,11 +99,7 @@ async fn a_slot_moves() {
     let options = json!({ "cluster_address": [format!("127.0.0.1:{}", redis.servers[0].port)] });
     let (a, b) = (node(options.clone()).await, node(options).await);
     let scene = Scene::begin(&[&a, &b]).await;
-    let slot: u16 = redis.servers[0]
-        .cli(&["CLUSTER", "KEYSLOT", "{news}"])
-        .trim()
-        .parse()
-        .unwrap();
+    let slot = redis.slot("{news}");
     let from = redis.master_of(slot, 0);
     let to = redis.master_of(if slot < 8192 { 16_383 } else { 0 }, 0);
     redis.move_slot(slot, from, to);

@@ -16,7 +16,7 @@ pub enum Entry {
 pub struct Verdict {
     /// Accepted, not received, and no gap told.
     pub lost: Vec<u64>,
-    /// Received twice.
+    /// Received twice at one position. A backend's own repeat whose key was lost with the server has another one.
     pub doubled: Vec<u64>,
     /// Received after a later one.
     pub swapped: Vec<u64>,
@@ -47,7 +47,8 @@ pub fn judge(entries: &[Entry], accepted: &BTreeSet<u64>) -> Verdict {
                 epoch,
                 offset,
             } => {
-                if !places.insert((epoch.as_str(), *offset)) {
+                // A failover may give the offset of a publication that it lost to another one.
+                if !places.insert((epoch.as_str(), *offset, *number)) {
                     verdict.doubled.push(*number);
                 } else if last.is_some_and(|(last_epoch, last)| last_epoch == epoch && last >= *offset) {
                     verdict.swapped.push(*number);
@@ -122,5 +123,10 @@ mod tests {
         assert_eq!(twice.doubled, [2]);
         let swapped = judge(&[got(2, 2), got(1, 1)], &(1..=2).collect());
         assert_eq!(swapped.swapped, [1]);
+        // After a failover that lost the second publication, its offset is that of the third.
+        let refilled = [got(1, 1), got(2, 2), Entry::Gap, got(3, 2)];
+        assert!(judge(&refilled, &(1..=3).collect()).is_good());
+        let untold = [got(1, 1), got(2, 2), got(3, 2)];
+        assert_eq!(judge(&untold, &(1..=3).collect()).swapped, [3]);
     }
 }

@@ -16,6 +16,7 @@
 
 mod failover;
 mod ledger;
+mod listening;
 mod node;
 mod nodes;
 mod proxy;
@@ -25,5 +26,6 @@ mod redis;
 mod scene;
 #[path = "../../../redis-link/tests/support/mod.rs"]
 mod servers;
+mod sharded;
 #[path = "../support/mod.rs"]
 mod support;

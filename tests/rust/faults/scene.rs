@@ -9,7 +9,8 @@ use crate::reader::Reader;
 use crate::servers::eventually;
 use crate::support::process::ServerProcess;
 
-const CHANNEL: &str = "news";
+/// What is published to unless another channel is named.
+pub const CHANNEL: &str = "news";
 
 /// Readers begin on each node in turn.
 const READERS: usize = 6;
@@ -23,17 +24,22 @@ pub struct Scene {
 impl Scene {
     /// Everybody is subscribed and publications flow.
     pub async fn begin(nodes: &[&ServerProcess]) -> Self {
+        Self::begin_at(nodes, CHANNEL).await
+    }
+
+    /// The same in any channel.
+    pub async fn begin_at(nodes: &[&ServerProcess], channel: &str) -> Self {
         let addresses = Addresses::default();
         for node in nodes {
             addresses.add(node);
         }
         let readers: Vec<_> = (0..READERS)
-            .map(|index| Reader::start(addresses.clone(), index, CHANNEL))
+            .map(|index| Reader::start(addresses.clone(), index, channel))
             .collect();
         for reader in &readers {
             eventually("a subscription", async || reader.is_subscribed().then_some(())).await;
         }
-        let publisher = Publisher::start(addresses.clone(), CHANNEL);
+        let publisher = Publisher::start(addresses.clone(), channel);
         publisher.accepts(50).await;
         Self {
             addresses,

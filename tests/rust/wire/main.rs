@@ -35,6 +35,7 @@ mod patterns;
 mod positions;
 mod protobuf;
 mod rate_limits;
+mod readiness;
 mod recovery;
 mod revocation;
 mod server_side;
