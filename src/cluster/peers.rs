@@ -59,6 +59,18 @@ impl Peers {
         }
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether this node is alone.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
     /// Whether a node is known.
     #[must_use]
     pub fn knows(&self, uid: &str) -> bool {

@@ -52,6 +52,10 @@ impl Cluster {
 }
 
 impl Cluster {
+    pub(super) fn peer_count(&self) -> usize {
+        self.peers.lock().len()
+    }
+
     pub(super) fn ready(&self) -> Result<(), EngineError> {
         self.controller.ready()
     }

@@ -127,6 +127,7 @@ impl Node {
             users,
             channels,
             subscriptions,
+            nodes: 1 + self.cluster.as_ref().map_or(0, cluster::Cluster::peer_count),
         }
     }
 
@@ -170,6 +171,8 @@ pub struct Counts {
     pub channels: usize,
     /// Subscriptions.
     pub subscriptions: usize,
+    /// Nodes of the cluster, itself included.
+    pub nodes: usize,
 }
 
 fn saturate(count: usize) -> u32 {

@@ -52,6 +52,8 @@ pub(super) struct Page {
     pub(super) top: Position,
     pub(super) entries: Vec<Entry>,
     pub(super) has_more: bool,
+    /// Other calls in the same run have read so much that nothing was read for this one.
+    pub(super) was_skipped: bool,
 }
 
 /// An entry at an offset; `None` for one that cannot be read.
@@ -93,14 +95,17 @@ async fn page(
     let offset = answer.number()?;
     let epoch = Epoch::new(&answer.text()?);
     let entries = answer.list()?.unwrap_or_default();
+    let is_empty = entries.is_empty();
     let entries = match history {
         HistoryIn::Streams => stream_entries(channel, entries)?,
         HistoryIn::Lists => list_entries(channel, entries, &epoch)?,
     };
+    let has_more = answer.flag()?;
     Ok(Page {
         top: Position { offset, epoch },
         entries,
-        has_more: answer.flag()?,
+        has_more,
+        was_skipped: is_empty && has_more,
     })
 }
 
@@ -207,6 +212,9 @@ impl<'a> Reading<'a> {
             Some(top) if top.epoch == page.top.epoch => top.clone(),
             Some(_) => return Ok(Progress::Anew),
         };
+        if page.was_skipped {
+            return Ok(Progress::More);
+        }
         // Appended since, or left of an epoch before.
         page.entries.retain(|Entry(offset, _)| *offset <= top.offset);
         let follows = |cursor: u64| page.entries.first().map(|Entry(offset, _)| *offset) == Some(cursor + 1);

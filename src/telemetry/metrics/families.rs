@@ -303,8 +303,7 @@ fn node_gauges(counts: Counts) -> Vec<Family> {
             "Channels with subscribers on the node.",
             counts.channels,
         ),
-        // The memory engine, the only one so far, joins no other nodes.
-        ("centrifugo_node_num_nodes", "Nodes of the cluster.", 1),
+        ("centrifugo_node_num_nodes", "Nodes of the cluster.", counts.nodes),
     ]
     .map(|(name, help, value)| single(name, help, MetricValue::Gauge(value as f64)))
     .into()

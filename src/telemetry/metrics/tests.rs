@@ -18,6 +18,7 @@ const COUNTS: Counts = Counts {
     users: 3,
     channels: 2,
     subscriptions: 5,
+    nodes: 1,
 };
 
 /// Something of everything.

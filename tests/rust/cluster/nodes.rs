@@ -62,6 +62,9 @@ async fn every_node_knows_all_of_them() {
         })
         .await;
     }
+    for node in &nodes {
+        assert_eq!(node.node().counts().nodes, 3);
+    }
     // The one that leaves says so: nobody waits for its silence.
     nodes.remove(2).stop().await;
     eventually("its absence", async || {

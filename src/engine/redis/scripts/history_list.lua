@@ -43,7 +43,8 @@ local function call(k, a)
       high = math.min(high, low + limit)
     end
   end
-  local part = room > 0 and 8 or 1
+  if room <= 0 then return {top, epoch, found, '1'} end
+  local part = 4
   while low < high do
     local entries
     if is_forward then

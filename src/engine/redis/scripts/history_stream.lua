@@ -4,7 +4,8 @@
 --         limit ("0" = none), meta ttl ("0" = none), new epoch
 --   result: {top, epoch, {id, publication, id, publication, ...}, "1" if there are more, else "0"}, or an error of
 --           its own
--- A run reads a limited amount, whatever was asked: Redis serves nobody else meanwhile.
+-- A run reads a limited amount, whatever was asked: Redis serves nobody else meanwhile. Calls that find
+-- nothing left of it read nothing and are told that there is more.
 
 local KEYS_PER, ARGV_PER = 2, 5
 local room = 262144
@@ -25,7 +26,8 @@ local function call(k, a)
   local found = {}
   if direction == '' or (from ~= '' and tonumber(from) > tonumber(top)) then return {top, epoch, found, '0'} end
   local is_forward = direction == 'f'
-  local part = room > 0 and 8 or 1
+  if room <= 0 then return {top, epoch, found, '1'} end
+  local part = 4
   repeat
     if limit > 0 and part > limit then part = limit end
     local entries

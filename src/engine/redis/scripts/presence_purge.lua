@@ -2,7 +2,10 @@
 -- A run forgets and reads a limited amount, whatever is there: Redis serves nobody else meanwhile.
 
 local purges = 500
-local members = 1000
+
+-- Members of a channel that is not read at once.
+local LARGE = 1000
+local members = LARGE
 
 -- Whether none is left to forget.
 local function is_purged(expire, data, now)

@@ -11,7 +11,8 @@ local function call(k, a)
   local expire, data = KEYS[k + 1], KEYS[k + 2]
   if ARGV[a + 2] ~= '1' and not is_purged(expire, data, ARGV[a + 1]) then return {'1'} end
   local count = redis.call('hlen', data)
-  if count > members then return {'0', count} end
+  if count > LARGE then return {'0', count} end
+  if count > members then return {'1'} end
   members = members - count
   return {'0', count, redis.call('hgetall', data)}
 end

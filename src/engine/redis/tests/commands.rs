@@ -19,8 +19,7 @@ impl Receiver for Nobody {
     fn handle_restored(&self, _: Vec<Arc<str>>) {}
 }
 
-/// Commands that arrived from outside. What scripts call is counted by Redis in the same way, but none of these is
-/// called by scripts without history.
+/// Commands that arrived from outside. Redis counts what scripts call in the same way, but scripts call none of these.
 async fn commands(server: &Server) -> u64 {
     let calls = server.calls().await;
     let from_outside = [

@@ -20,6 +20,8 @@ enum Change {
     Trim(u64),
     Remove,
     Replace,
+    /// Others are read in the same run.
+    Crowd,
 }
 
 impl Stream {
@@ -28,6 +30,7 @@ impl Stream {
             Change::Publish(count) => self.top += count,
             Change::Trim(count) => self.first = (self.first + count).min(self.top),
             Change::Remove => self.first = self.top + 1,
+            Change::Crowd => {}
             Change::Replace => {
                 *self = Self {
                     epoch: self.epoch + 1,
@@ -39,7 +42,7 @@ impl Stream {
     }
 
     /// What the script does, with pages of three.
-    fn page(&self, reading: &Reading<'_>) -> Page {
+    fn page(&self, reading: &Reading<'_>, is_crowded: bool) -> Page {
         let offsets: Vec<u64> = if !reading.wants_publications() {
             Vec::new()
         } else if reading.query.reverse {
@@ -57,10 +60,16 @@ impl Stream {
             limit => limit,
         };
         let wanted = offsets.len().min(limit);
+        let was_skipped = is_crowded && wanted > 0;
         Page {
             top: self.position(),
-            has_more: wanted > 3,
-            entries: offsets.into_iter().take(wanted.min(3)).map(Self::entry).collect(),
+            has_more: wanted > 3 || was_skipped,
+            was_skipped,
+            entries: offsets
+                .into_iter()
+                .take(if was_skipped { 0 } else { wanted.min(3) })
+                .map(Self::entry)
+                .collect(),
         }
     }
 
@@ -86,6 +95,7 @@ fn any_change() -> impl Strategy<Value = Change> {
         3 => (0_u64..6).prop_map(Change::Trim),
         1 => Just(Change::Remove),
         1 => Just(Change::Replace),
+        2 => Just(Change::Crowd),
     ]
 }
 
@@ -99,7 +109,7 @@ proptest! {
         since in proptest::option::of(0_u64..25),
         limit in proptest::option::of(0_usize..12),
         reverse: bool,
-        changes in proptest::collection::vec(any_change(), 20),
+        changes in proptest::collection::vec(any_change(), 60),
     ) {
         let since = since.filter(|since| !reverse || *since > 0);
         let query = query(limit, since.map(|since| (since, "")), reverse);
@@ -107,7 +117,7 @@ proptest! {
         let mut reading = Reading::new(&query);
         let top = stream.position();
         for change in &changes {
-            let page = stream.page(&reading);
+            let page = stream.page(&reading, matches!(change, Change::Crowd));
             match reading.take(page).unwrap() {
                 Progress::More => stream.change(change),
                 Progress::Anew => {

@@ -137,6 +137,23 @@ async fn large_channels_are_read_and_purged_some_at_a_time() {
 }
 
 #[tokio::test]
+async fn many_channels_in_one_run_are_all_read() {
+    let server = Server::start().await;
+    let presence = presence(&server, presence_options(false)).await;
+    let presence = &presence;
+    let adding = (0..4000).map(|number| async move {
+        let client = format!("c{number}");
+        let channel = format!("ch{}", number % 20);
+        presence.add(&channel, &client, info("u", &client)).await.unwrap();
+    });
+    join_all(adding).await;
+    let reading =
+        (0..20).map(|number| async move { presence.presence(&format!("ch{number}")).await.unwrap().len() });
+    assert_eq!(join_all(reading).await, [200; 20]);
+    assert_eq!(server.calls().await.get("hscan"), None, "all of them are small");
+}
+
+#[tokio::test]
 async fn members_that_nobody_can_read_are_left_out() {
     let server = Server::start().await;
     let presence = presence(&server, presence_options(false)).await;
