@@ -19,8 +19,8 @@ pub struct Call {
 /// What a call does.
 #[derive(Debug)]
 pub enum Operation {
-    /// A command.
-    Command(Cmd),
+    /// A command, as it is sent.
+    Command(Vec<u8>),
     /// A script, which may be run for several calls at once.
     Script {
         /// Which.
@@ -39,7 +39,7 @@ impl Call {
         Self {
             order,
             key,
-            operation: Operation::Command(command),
+            operation: Operation::Command(command.get_packed_command()),
         }
     }
 
@@ -58,16 +58,9 @@ impl Call {
     pub(crate) fn size(&self) -> usize {
         const OVERHEAD: usize = 128;
         let payload = match &self.operation {
-            Operation::Command(command) => command.args_iter().map(arg_len).sum(),
+            Operation::Command(packed) => packed.len(),
             Operation::Script { keys, args, .. } => keys.iter().chain(args).map(Bytes::len).sum::<usize>(),
         };
         OVERHEAD + payload
-    }
-}
-
-fn arg_len(arg: redis::Arg<&[u8]>) -> usize {
-    match arg {
-        redis::Arg::Simple(bytes) => bytes.len(),
-        _ => 0,
     }
 }

@@ -12,8 +12,8 @@ use crate::slots::Range;
 use crate::subscriptions::is_message;
 use crate::values::{bytes, integer, items, text};
 
-/// The values in what was read, until something is none.
-pub fn values<'a>(reads: impl Iterator<Item = &'a [u8]>) -> Vec<Value> {
+/// The values in what was read, until something is none, and whether that happened.
+pub fn values<'a>(reads: impl Iterator<Item = &'a [u8]>) -> (Vec<Value>, bool) {
     let (mut codec, mut buffer, mut values) = (ValueCodec::default(), BytesMut::new(), Vec::new());
     for read in reads {
         buffer.extend_from_slice(read);
@@ -21,11 +21,11 @@ pub fn values<'a>(reads: impl Iterator<Item = &'a [u8]>) -> Vec<Value> {
             match codec.decode(&mut buffer) {
                 Ok(Some(value)) => values.push(value),
                 Ok(None) => break,
-                Err(_) => return values,
+                Err(_) => return (values, true),
             }
         }
     }
-    values
+    (values, false)
 }
 
 /// Reads a value as each of the things that it could be.

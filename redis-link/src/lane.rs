@@ -338,7 +338,7 @@ impl Driver {
             Sent::Call(queued) => match value {
                 Value::ServerError(error) => return self.answer_error(vec![queued], false, &error, endpoint),
                 value => {
-                    let _ = queued.answer.send(Ok(value));
+                    queued.answer(Ok(value));
                     return Ok(());
                 }
             },
@@ -355,7 +355,7 @@ impl Driver {
                     {
                         ends = Err(error.clone());
                     }
-                    let _ = queued.answer.send(result);
+                    queued.answer(result);
                 }
                 ends
             }

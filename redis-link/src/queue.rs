@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use redis::Value;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -21,11 +23,14 @@ const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// What has waited for too long is not looked for more often than that.
 const FINEST: Duration = Duration::from_millis(10);
 
-/// A call and who waits for it.
+/// A call and who waits for it. It is small, for it is handed on a few times.
 #[derive(Debug)]
-pub(crate) struct Queued {
+pub(crate) struct Queued(Box<Waiting>);
+
+#[derive(Debug)]
+pub(crate) struct Waiting {
     pub(crate) call: Call,
-    pub(crate) answer: Answer,
+    answer: Answer,
     /// When it was asked.
     pub(crate) since: Instant,
     /// How often a cluster has sent it elsewhere.
@@ -40,7 +45,7 @@ pub(crate) struct Queued {
 
 impl Queued {
     pub(crate) fn new(call: Call, answer: Answer) -> Self {
-        Self {
+        Self(Box::new(Waiting {
             call,
             answer,
             since: Instant::now(),
@@ -48,12 +53,30 @@ impl Queued {
             asking: false,
             alone: false,
             in_full: false,
-        }
+        }))
+    }
+
+    pub(crate) fn answer(self, result: Result<Value, LinkError>) {
+        // Nobody may be waiting any more.
+        let _ = self.0.answer.send(result);
     }
 
     pub(crate) fn fail(self, error: LinkError) {
-        // Nobody may be waiting any more.
-        let _ = self.answer.send(Err(error));
+        self.answer(Err(error));
+    }
+}
+
+impl Deref for Queued {
+    type Target = Waiting;
+
+    fn deref(&self) -> &Waiting {
+        &self.0
+    }
+}
+
+impl DerefMut for Queued {
+    fn deref_mut(&mut self) -> &mut Waiting {
+        &mut self.0
     }
 }
 

@@ -462,7 +462,7 @@ impl Shared {
 
 /// Whether this is something published.
 #[cfg(fuzzing)]
-pub(crate) fn is_message(value: Value) -> bool {
+pub(crate) fn is_message(value: redis::Value) -> bool {
     matches!(Received::of(value), Ok(Received::Message(..)))
 }
 

@@ -204,12 +204,7 @@ async fn subscriptions_hear_what_is_published_at_any_node() {
 
 #[tokio::test]
 async fn keys_without_a_node_are_told_so() {
-    let server = support::Server::start(&[
-        "--cluster-enabled",
-        "yes",
-        "--cluster-port",
-        &support::free_port().to_string(),
-    ]);
+    let server = support::Server::start(&["--cluster-enabled", "yes", "--cluster-port", support::FREE_PORT]);
     let mut options = server.options();
     options.topology = Topology::Cluster {
         seeds: vec![server.endpoint()],

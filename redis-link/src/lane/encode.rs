@@ -28,8 +28,8 @@ pub(super) fn encode(unit: Unit, loaded: &mut Loaded, out: &mut Vec<u8>, flight:
     match unit {
         Unit::Call(queued) => {
             ask(&queued, out, flight);
-            if let Operation::Command(command) = &queued.call.operation {
-                command.write_packed_command(out);
+            if let Operation::Command(packed) = &queued.call.operation {
+                out.extend_from_slice(packed);
             }
             flight.push(Sent::Call(queued));
         }

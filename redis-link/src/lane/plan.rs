@@ -28,6 +28,10 @@ struct Open {
 /// Commands for a batch of calls, in their order. In a cluster, only calls of one slot become one.
 pub(super) fn plan(calls: Vec<Queued>, by_slot: bool) -> Vec<Unit> {
     let mut units: Vec<Unit> = Vec::with_capacity(calls.len());
+    let is_script = |queued: &Queued| matches!(queued.call.operation, Operation::Script { .. });
+    if !calls.iter().any(is_script) {
+        return calls.into_iter().map(Unit::Call).collect();
+    }
     let mut open: HashMap<(*const Script, u16, bool, bool), Open> = HashMap::new();
     let mut last: HashMap<u64, usize> = HashMap::new();
     for queued in calls {

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{Server, eventually, free_port};
+use super::{FREE_PORT, Server, eventually};
 
 /// Three masters, and three replicas of them.
 pub struct Cluster {
@@ -14,14 +14,13 @@ impl Cluster {
         let servers: Vec<_> = (0..6)
             .map(|_| {
                 // The bus has a port of its own, which must be free as well.
-                let bus = free_port().to_string();
                 Server::start(&[
                     "--cluster-enabled",
                     "yes",
                     "--cluster-node-timeout",
                     "1000",
                     "--cluster-port",
-                    &bus,
+                    FREE_PORT,
                     "--cluster-replica-validity-factor",
                     "0",
                     "--repl-diskless-sync-delay",

@@ -5,7 +5,7 @@
 pub mod cluster;
 pub mod sentinel;
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -14,6 +14,9 @@ use tidegate_redis_link::{Call, Credentials, Endpoint, Options, Topology};
 
 /// How long anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Stands for a port in the arguments of a server.
+pub const FREE_PORT: &str = "{port}";
 
 /// A `redis-server`. Ended when dropped.
 pub struct Server {
@@ -24,17 +27,40 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server without persistence, with more arguments.
+    /// Starts a server without persistence, with more arguments; [`FREE_PORT`] in them stands for one.
     pub fn start(args: &[&str]) -> Self {
+        // Somebody else may take a port before the server does.
+        (0..10)
+            .find_map(|_| Self::try_start(args))
+            .expect("the server starts")
+    }
+
+    /// `None` if the server ended before it listened.
+    fn try_start(args: &[&str]) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let port = free_port();
-        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let args: Vec<String> = args
+            .iter()
+            .map(|arg| match *arg {
+                FREE_PORT => free_port().to_string(),
+                arg => arg.to_owned(),
+            })
+            .collect();
         let child = spawn(port, &args, directory.path());
-        Self {
+        let mut server = Self {
             port,
             args,
             child,
             directory,
+        };
+        loop {
+            if server.child.try_wait().unwrap().is_some() {
+                return None;
+            }
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return Some(server);
+            }
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 
