@@ -140,20 +140,19 @@ impl Shared {
                 // Under the lock: the first map takes what waits.
                 return self.early.push(queued);
             }
-            match &queued.call.key {
-                Some(key) => state.map.get(usize::from(slot(key))).cloned().flatten(),
-                None => state.any(),
-            }
+            state.lane_of(&queued)
         };
         match lane {
             Some(lane) => lane.push(queued),
-            None => {
-                self.stale.notify_one();
-                queued.fail(LinkError::Disconnected(
-                    "a slot of the cluster has no node".to_owned(),
-                ));
-            }
+            None => self.fail_without_node(queued),
         }
+    }
+
+    fn fail_without_node(&self, queued: Queued) {
+        self.stale.notify_one();
+        queued.fail(LinkError::Disconnected(
+            "a slot of the cluster has no node".to_owned(),
+        ));
     }
 
     async fn run(&self) -> Infallible {
@@ -254,15 +253,18 @@ impl Shared {
         for (endpoint, lane) in busy {
             state.lanes.entry(endpoint).or_insert(lane);
         }
-        drop(state);
-        drop(before);
-        self.early.open();
         if was_empty {
             tracing::info!("Redis Cluster is known");
+            // Under the lock: whoever sees the map comes after those that waited for it.
+            for queued in self.early.drain() {
+                match state.lane_of(&queued) {
+                    Some(lane) => lane.push(queued),
+                    None => self.fail_without_node(queued),
+                }
+            }
         }
-        for queued in self.early.drain() {
-            self.push(queued);
-        }
+        drop(state);
+        drop(before);
         is_whole
     }
 
@@ -301,6 +303,13 @@ impl Shared {
 }
 
 impl State {
+    fn lane_of(&self, queued: &Queued) -> Option<Arc<Lane>> {
+        match &queued.call.key {
+            Some(key) => self.map.get(usize::from(slot(key))).cloned().flatten(),
+            None => self.any(),
+        }
+    }
+
     /// Always the same node while it lives, so that calls without keys keep their order as well.
     fn any(&self) -> Option<Arc<Lane>> {
         let mut lanes = self.map.iter().flatten();
