@@ -10,6 +10,7 @@ mod others;
 mod process;
 mod proxies;
 mod rate_limit;
+mod nats;
 mod redis;
 mod revocation;
 mod transports;
@@ -25,6 +26,7 @@ pub use rate_limit::{
     Bucket, ChannelLimit, CommandLimit, CommandLimits, ErrorLimits, Limit, LimitOptions, MethodLimit,
     NamespaceLimit, RateLimit, RpcLimit, UserCommandLimits,
 };
+pub use nats::{Nats, NatsHistory, RawMode};
 pub use redis::{BrokerRedis, ClientTls, EngineRedis, PresenceRedis, Redis, RedisWith};
 pub use revocation::RevocationStore;
 pub use transports::{Emulation, HttpStream, Init, Sse, TestPage, WebSocket, WebTransport};

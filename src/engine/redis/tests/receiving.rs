@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use parking_lot::Mutex;
 
-use super::super::lingering::LINGER;
+use crate::engine::lingering::LINGER;
 use super::*;
 use crate::engine::{Epoch, Previous, Receiver};
 
