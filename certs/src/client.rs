@@ -1,5 +1,7 @@
 //! TLS where we are the client: of Redis, NATS and whatever else a server leans on.
 
+mod named;
+
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -7,6 +9,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_t
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
+use self::named::Named;
 use crate::{PemData, TlsError, root_store};
 
 /// What a client trusts and shows; PEM values in any notation of [`PemData::resolve`], empty for none.
@@ -20,6 +23,8 @@ pub struct ClientTls<'a> {
     pub key_pem: &'a str,
     /// Do not verify servers.
     pub insecure_skip_verify: bool,
+    /// Name by which servers are verified in place of the one that is dialled; empty for that one.
+    pub server_name: &'a str,
 }
 
 /// Settings of a client: TLS 1.2 and 1.3.
@@ -37,8 +42,13 @@ pub fn client_config(tls: ClientTls<'_>) -> Result<ClientConfig, TlsError> {
         builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
-    } else {
+    } else if tls.server_name.is_empty() {
         builder.with_root_certificates(roots(tls.server_ca_pem)?)
+    } else {
+        let named = Named::new(tls.server_name, roots(tls.server_ca_pem)?, provider)?;
+        builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(named))
     };
     if tls.cert_pem.is_empty() && tls.key_pem.is_empty() {
         return Ok(builder.with_no_client_auth());

@@ -61,6 +61,12 @@ pub enum TlsError {
     /// The verifier of client certificates cannot be built.
     #[error("client certificate verification: {0}")]
     ClientVerifier(#[from] VerifierBuilderError),
+    /// The verifier of servers cannot be built.
+    #[error("server certificate verification: {0}")]
+    ServerVerifier(#[source] VerifierBuilderError),
+    /// Servers cannot have this name.
+    #[error("invalid server name: {0}")]
+    ServerName(String),
     /// The cryptographic provider cannot do what the listener needs; a fault of the build.
     #[error("TLS protocol setup: {0}")]
     Protocol(#[source] rustls::Error),

@@ -114,6 +114,7 @@ impl Secured {
             cert_pem: client.map_or("", |client| &client.cert_pem),
             key_pem: client.map_or("", |client| &client.key_pem),
             insecure_skip_verify: false,
+            ..ClientTls::default()
         });
         let mut options = self.server.options();
         options.topology = Topology::Single(Endpoint::Tcp {
@@ -170,6 +171,7 @@ async fn certificates_are_not_checked_if_told_so() {
         cert_pem: &client.cert_pem,
         key_pem: &client.key_pem,
         insecure_skip_verify: true,
+        ..ClientTls::default()
     });
     options.tls = Some(Tls {
         config: Arc::new(config.unwrap()),

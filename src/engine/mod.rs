@@ -3,8 +3,12 @@
 //! [`Broker`] and [`PresenceStore`] are separate traits and are selected separately. They know publications, not
 //! clients: what arrives from a broker goes to the one [`Receiver`], which is the node.
 
+pub mod lingering;
 pub mod memory;
+mod messages;
+pub mod nats;
 mod publication;
+mod rarely;
 pub mod redis;
 
 use std::collections::BTreeMap;
@@ -15,7 +19,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub use publication::{ClientInfo, Epoch, Position, Publication};
+pub use publication::{ClientInfo, Epoch, Origin, Position, Publication};
 
 /// What an engine answers with: ready at once from memory, later from a network.
 pub type Wait<'a, T> = Pin<Box<dyn Future<Output = Result<T, EngineError>> + Send + 'a>>;

@@ -79,6 +79,24 @@ pub struct Publication {
     pub time_ms: i64,
     /// Version given by the server API; 0 = none.
     pub version: u64,
+    /// The channel that it was published to, where subscribers are told (NATS with wildcards or in raw mode).
+    pub origin: Option<Box<Origin>>,
+}
+
+/// The channel of a publication that is delivered under another name, that of a pattern. Boxed where it is used, so
+/// that all the publications without one carry no more than a pointer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Name of the channel.
+    pub channel: String,
+}
+
+impl Publication {
+    /// Name of the channel that it was published to, if subscribers are told; otherwise empty.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        self.origin.as_deref().map_or("", |origin| &origin.channel)
+    }
 }
 
 /// What others may know of a client.

@@ -77,6 +77,7 @@ impl Encoder<'_> {
                     });
                     e.json.u64_field_nonzero("offset", publication.offset);
                     e.tags(&publication.tags);
+                    e.json.str_field_nonzero("channel", publication.origin());
                     e.json.str_field_nonzero("epoch", epoch);
                     e.json.u64_field_nonzero("version", publication.version);
                 });

@@ -35,6 +35,7 @@ pub fn publication_message(publication: &Publication) -> message::Publication {
         offset: publication.offset,
         tags: publication.tags.clone(),
         version: publication.version,
+        channel: publication.origin().to_owned(),
         ..message::Publication::default()
     }
 }

@@ -93,6 +93,7 @@ mod tag {
     pub(super) const PUB_INFO: u32 = 5;
     pub(super) const PUB_OFFSET: u32 = 6;
     pub(super) const PUB_TAGS: u32 = 7;
+    pub(super) const PUB_CHANNEL: u32 = 10;
     pub(super) const PUB_EPOCH: u32 = 14;
     pub(super) const PUB_VERSION: u32 = 16;
     pub(super) const INFO_USER: u32 = 1;
@@ -111,7 +112,9 @@ fn protobuf(address: Address<'_>, publication: &Publication, epoch: &str) -> Vec
         tags,
         time_ms: _,
         version,
+        origin: _,
     } = publication;
+    let origin = publication.origin().as_bytes();
     let info = info.as_deref().map(|info| (info, info_length(info)));
     let pub_length = bytes_length(tag::PUB_DATA, data)
         + info.map_or(0, |(_, length)| message_length(tag::PUB_INFO, length))
@@ -120,6 +123,7 @@ fn protobuf(address: Address<'_>, publication: &Publication, epoch: &str) -> Vec
             .iter()
             .map(|(key, value)| message_length(tag::PUB_TAGS, entry_length(key, value)))
             .sum::<usize>()
+        + bytes_length(tag::PUB_CHANNEL, origin)
         + bytes_length(tag::PUB_EPOCH, epoch.as_bytes())
         + number_length(tag::PUB_VERSION, *version);
     let push_length = number_length(tag::PUSH_ID, address.number())
@@ -145,6 +149,7 @@ fn protobuf(address: Address<'_>, publication: &Publication, epoch: &str) -> Vec
         put_bytes(&mut out, tag::MAP_KEY, key.as_bytes());
         put_bytes(&mut out, tag::MAP_VALUE, value.as_bytes());
     }
+    put_bytes(&mut out, tag::PUB_CHANNEL, origin);
     put_bytes(&mut out, tag::PUB_EPOCH, epoch.as_bytes());
     put_number(&mut out, tag::PUB_VERSION, *version);
     out
@@ -212,6 +217,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::engine::Origin;
     use crate::protocol::{encode_reply, message, publication_message};
 
     /// The same push by way of the messages.
@@ -267,8 +273,10 @@ mod tests {
             tags: BTreeMap<String, String>,
             time_ms: i64,
             version in prop_oneof![Just(0), any::<u64>()],
+            origin in proptest::option::of(any::<String>()),
         ) -> Publication {
-            Publication { data, info: info.map(Arc::new), offset, tags, time_ms, version }
+            let origin = origin.map(|channel| Box::new(Origin { channel }));
+            Publication { data, info: info.map(Arc::new), offset, tags, time_ms, version, origin }
         }
     }
 

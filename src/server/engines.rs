@@ -4,13 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::{Config, Redis};
+use crate::config::{Config, Nats, Redis};
 use crate::engine::memory::{MemoryBroker, MemoryPresence};
+use crate::engine::nats::link::Link;
+use crate::engine::nats::{JetStream, Lacking, NatsBroker, NatsController};
 use crate::engine::redis::{
-    AddressError, HistoryIn, Missing, Needs, Partitioning, PresenceOptions, RedisBroker, RedisController,
-    RedisPresence, RedisUserConnections, Shards, shards,
+    HistoryIn, Missing, Needs, Partitioning, PresenceOptions, RedisBroker, RedisController, RedisPresence,
+    RedisUserConnections, Shards, shards,
 };
-use crate::engine::{Broker, Controller, PresenceStore, UserConnections};
+use crate::engine::{Broker, Controller, PresenceStore, UserConnections, nats, redis};
 
 /// Entries of the memory presence store vanish when a connection did not renew them for that long.
 const PRESENCE_TTL: Duration = Duration::from_secs(60);
@@ -30,6 +32,30 @@ pub struct Engines {
     pub(super) sweeper: Sweeper,
     /// Servers, and what they must be able to do.
     probes: Vec<(Shards, Needs)>,
+    /// History in NATS, and how long a first connection may take.
+    jetstream: Option<(Arc<JetStream>, Duration)>,
+}
+
+/// An engine cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EnginesError {
+    /// An address or a certificate for Redis cannot be used.
+    #[error(transparent)]
+    Redis(#[from] redis::AddressError),
+    /// An address or a certificate for NATS cannot be used.
+    #[error(transparent)]
+    Nats(#[from] nats::AddressError),
+}
+
+/// A server that answers cannot do what the configuration asks for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EnginesLack {
+    /// Redis cannot.
+    #[error(transparent)]
+    Redis(#[from] Missing),
+    /// NATS cannot.
+    #[error(transparent)]
+    Nats(#[from] Lacking),
 }
 
 /// Gives memory of expired entries back; called about once a second.
@@ -39,11 +65,12 @@ pub(super) struct Sweeper {
     presence: Option<Arc<MemoryPresence>>,
 }
 
-/// Where a half of the engine is. What is not redis is memory: validation has refused all else.
+/// Where a half of the engine is. What is neither of the others is memory: validation has refused all else.
 #[derive(Clone)]
 enum Place {
     Memory,
     Redis(Shards),
+    Nats(Arc<Link>, Option<Arc<JetStream>>),
 }
 
 impl Engines {
@@ -51,8 +78,8 @@ impl Engines {
     /// called inside a Tokio runtime.
     ///
     /// # Errors
-    /// [`AddressError`] for an address or a certificate that cannot be used.
-    pub fn new(config: &Config) -> Result<Self, AddressError> {
+    /// [`EnginesError`] for an address or a certificate that cannot be used.
+    pub fn new(config: &Config) -> Result<Self, EnginesError> {
         let (own_broker, own_presence) = (&config.broker, &config.presence_manager);
         // One half may be replaced, and the other still use the engine. Both use its connections.
         let engine = if own_broker.enabled && own_presence.enabled {
@@ -65,7 +92,9 @@ impl Engines {
             };
             Place::new(&config.engine.r#type, &config.engine.redis.redis, partitioning)?
         };
-        let (broker_place, uses_lists) = if own_broker.enabled {
+        let (broker_place, uses_lists) = if own_broker.enabled && own_broker.r#type == "nats" {
+            (Place::nats(&own_broker.nats)?, false)
+        } else if own_broker.enabled {
             let options = &own_broker.redis.options;
             let partitioning = Partitioning {
                 count: options.sharded_pub_sub_partitions,
@@ -96,12 +125,11 @@ impl Engines {
             };
             (engine, options)
         };
-        Ok(Self::at(
-            &broker_place,
-            uses_lists,
-            &presence_place,
-            presence_options,
-        ))
+        let mut engines = Self::at(&broker_place, uses_lists, &presence_place, presence_options);
+        if let Place::Nats(_, Some(history)) = broker_place {
+            engines.jetstream = Some((history, own_broker.nats.dial_timeout));
+        }
+        Ok(engines)
     }
 
     fn at(broker: &Place, uses_lists: bool, presence: &Place, presence_options: PresenceOptions) -> Self {
@@ -111,10 +139,12 @@ impl Engines {
             (both, same) if both == same => both,
             (broker, presence) => format!("broker {broker}, presence {presence}"),
         };
-        // What carries publications between nodes carries their messages as well. Only where it is Redis.
-        let controller = broker
-            .redis()
-            .map(|shards| Arc::new(RedisController::new(shards)) as Arc<dyn Controller>);
+        // What carries publications between nodes carries their messages as well.
+        let controller: Option<Arc<dyn Controller>> = match broker {
+            Place::Memory => None,
+            Place::Redis(shards) => Some(Arc::new(RedisController::new(shards.clone()))),
+            Place::Nats(link, _) => Some(Arc::new(NatsController::new(link.clone()))),
+        };
         let user_connections = broker
             .redis()
             .or_else(|| presence.redis())
@@ -134,9 +164,11 @@ impl Engines {
                 need(&mut probes, shards, needs);
                 Arc::new(RedisBroker::new(shards.clone(), history))
             }
+            Place::Nats(link, history) => Arc::new(NatsBroker::new(link.clone(), history.clone())),
         };
         let presence: Arc<dyn PresenceStore> = match presence {
-            Place::Memory => sweeper
+            // NATS keeps no presence: no configuration leads there.
+            Place::Memory | Place::Nats(..) => sweeper
                 .presence
                 .insert(Arc::new(MemoryPresence::new(PRESENCE_TTL)))
                 .clone(),
@@ -157,6 +189,7 @@ impl Engines {
             name,
             sweeper,
             probes,
+            jetstream: None,
         }
     }
 
@@ -164,10 +197,13 @@ impl Engines {
     /// is named in the log and does not keep the node from starting.
     ///
     /// # Errors
-    /// [`Missing`] for a server that cannot do what the configuration asks of it.
-    pub async fn probe(&self) -> Result<(), Missing> {
+    /// [`EnginesLack`] for a server that cannot do what the configuration asks of it.
+    pub async fn probe(&self) -> Result<(), EnginesLack> {
         for (shards, needs) in &self.probes {
             shards.probe(*needs).await?;
+        }
+        if let Some((history, patience)) = &self.jetstream {
+            history.probe(*patience).await?;
         }
         Ok(())
     }
@@ -182,16 +218,25 @@ fn need(probes: &mut Vec<(Shards, Needs)>, shards: &Shards, needs: Needs) {
 }
 
 impl Place {
-    fn new(kind: &str, redis: &Redis, partitioning: Partitioning) -> Result<Self, AddressError> {
+    fn new(kind: &str, redis: &Redis, partitioning: Partitioning) -> Result<Self, EnginesError> {
         Ok(match kind {
             "redis" => Self::Redis(Shards::open(shards(redis)?, &redis.prefix, partitioning)),
             _ => Self::Memory,
         })
     }
 
+    fn nats(options: &Nats) -> Result<Self, EnginesError> {
+        let link = Link::open(options)?;
+        let history = &options.jetstream;
+        let history = history
+            .enabled
+            .then(|| Arc::new(JetStream::new(link.clone(), history)));
+        Ok(Self::Nats(link, history))
+    }
+
     fn redis(&self) -> Option<Shards> {
         match self {
-            Self::Memory => None,
+            Self::Memory | Self::Nats(..) => None,
             Self::Redis(shards) => Some(shards.clone()),
         }
     }
@@ -202,6 +247,8 @@ impl fmt::Display for Place {
         match self {
             Self::Memory => f.write_str("memory"),
             Self::Redis(shards) => write!(f, "redis, {}", shards.mode()),
+            Self::Nats(_, None) => f.write_str("nats"),
+            Self::Nats(_, Some(_)) => f.write_str("nats with jetstream"),
         }
     }
 }

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 
 use crate::auth::{BuildError, MalformedOrigin};
 use crate::channels::InvalidChannels;
-use crate::engine::redis::{AddressError, Missing};
+
+use super::engines::{EnginesError, EnginesLack};
 
 /// What the operator must change.
 #[derive(Debug, thiserror::Error)]
@@ -41,12 +42,12 @@ pub enum StartError {
         /// Why.
         error: String,
     },
-    /// Where Redis is.
+    /// Where engines are.
     #[error("{0}")]
-    Redis(AddressError),
-    /// A Redis that is too old.
+    Engines(EnginesError),
+    /// Servers of engines that are too old, or lack something.
     #[error("{0}")]
-    RedisLacks(Missing),
+    EnginesLack(EnginesLack),
     /// Threads or their runtimes.
     #[error("error starting worker threads: {0}")]
     Workers(io::Error),

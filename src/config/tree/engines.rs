@@ -3,11 +3,10 @@
 //! To run on memory where another engine was asked for would split a cluster into islands, so an engine that this
 //! version does not have is refused and not only warned about (see `validate/engines.rs`).
 
-use std::collections::BTreeMap;
-
 use super::super::definition::section;
 use super::super::types::GoDuration;
 use super::http_server::TlsOptions;
+use super::nats::Nats;
 use super::redis::{BrokerRedis, EngineRedis, PresenceRedis, Redis, RedisWith};
 
 section! {
@@ -25,14 +24,14 @@ section! {
     pub struct Broker {
         /// Take this broker in place of the engine's.
         enabled: bool;
-        /// `memory` or `redis`.
+        /// `memory`, `redis` or `nats`.
         r#type: String = "memory";
         /// Redis, where the type says so.
         redis: RedisWith<BrokerRedis>;
+        /// NATS, where the type says so.
+        nats: Nats;
     }
     unsupported {
-        /// NATS.
-        nats: Nats;
         /// PostgreSQL.
         postgres: Postgres;
         /// Redis and NATS.
@@ -103,40 +102,6 @@ section! {
         idempotent_result_ttl: GoDuration = "5m";
         /// Do not publish changes.
         skip_pub_sub: bool;
-    }
-}
-
-section! {
-    /// NATS as broker.
-    pub(crate) struct Nats {}
-    unsupported {
-        /// Address.
-        url: String = "nats://localhost:4222";
-        /// Prefix of subjects.
-        prefix: String = "centrifugo";
-        /// How long connecting may take.
-        dial_timeout: GoDuration = "1s";
-        /// How long a write may take.
-        write_timeout: GoDuration = "1s";
-        /// TLS.
-        tls: TlsOptions;
-        /// Allow wildcards in channel names.
-        allow_wildcards: bool;
-        /// Publications as they are.
-        raw_mode: RawMode;
-    }
-}
-
-section! {
-    /// Publications as they are.
-    pub(crate) struct RawMode {}
-    unsupported {
-        /// Whether it is on.
-        enabled: bool;
-        /// Replacements in channel names.
-        channel_replacements: BTreeMap<String, String>;
-        /// Prefix of subjects.
-        prefix: String;
     }
 }
 

@@ -6,6 +6,7 @@ mod client;
 mod consumers;
 mod engines;
 mod http_server;
+mod nats;
 mod others;
 mod process;
 mod proxies;
@@ -20,6 +21,7 @@ pub use channel::{ChannelOptions, Channels, Namespace, Rpc, RpcNamespace, RpcOpt
 pub use client::{Client, PersonalChannel, TokenOptions};
 pub use engines::{Broker, Engine, PresenceManager};
 pub use http_server::{DevelopmentCertificate, Http3, HttpServer, TlsOptions};
+pub use nats::{Nats, NatsHistory, RawMode};
 pub use process::{Log, Node, Shutdown};
 pub use rate_limit::{
     Bucket, ChannelLimit, CommandLimit, CommandLimits, ErrorLimits, Limit, LimitOptions, MethodLimit,

@@ -1,11 +1,13 @@
 //! Rules of engines: which there are, and where they are.
 
+use std::time::Duration;
+
 use super::Check;
-use crate::config::tree::{Config, Redis};
-use crate::engine::redis;
+use crate::config::tree::{Config, Nats, Redis};
+use crate::engine::{nats, redis};
 
 /// Kinds of brokers that the reference knows and this version does not have.
-const OTHER_BROKERS: [&str; 3] = ["nats", "postgres", "redisnats"];
+const OTHER_BROKERS: [&str; 2] = ["postgres", "redisnats"];
 
 pub(super) fn check(check: &mut Check<'_>, config: &Config) {
     let Config {
@@ -18,7 +20,7 @@ pub(super) fn check(check: &mut Check<'_>, config: &Config) {
         check.fail("engine.type", format!("unknown engine type: {}", engine.r#type));
     }
     match &*broker.r#type {
-        "memory" | "redis" => {}
+        "memory" | "redis" | "nats" => {}
         kind if !OTHER_BROKERS.contains(&kind) => {
             check.fail("broker.type", format!("unknown broker type: {kind}"));
         }
@@ -52,8 +54,63 @@ pub(super) fn check(check: &mut Check<'_>, config: &Config) {
     if broker.enabled && broker.r#type == "redis" {
         addresses(check, "broker.redis", &broker.redis.redis);
     }
+    if broker.enabled && broker.r#type == "nats" {
+        check_nats(check, &broker.nats);
+    }
     if presence_manager.enabled && presence_manager.r#type == "redis" {
         addresses(check, "presence_manager.redis", &presence_manager.redis.redis);
+    }
+}
+
+/// The servers take no subject with these, and a prefix with wildcards would mix up channels.
+fn is_prefix(prefix: &str) -> bool {
+    nats::subjects::is_valid(prefix) && !nats::subjects::is_pattern(prefix)
+}
+
+/// A stream must remember repeats for two minutes at least.
+const SHORTEST_AGE: Duration = Duration::from_secs(120);
+
+fn check_nats(check: &mut Check<'_>, options: &Nats) {
+    if let Err(error) = nats::Connecting::new(options) {
+        check.fail("broker.nats.url", error.to_string());
+    }
+    if !is_prefix(&options.prefix) {
+        check.fail(
+            "broker.nats.prefix",
+            format!("{:?} is not a valid beginning of subjects", options.prefix),
+        );
+    }
+    let raw = &options.raw_mode;
+    if nats::subjects::is_pattern(&raw.prefix) {
+        check.fail(
+            "broker.nats.raw_mode.prefix",
+            "a prefix has no wildcards".to_owned(),
+        );
+    }
+    let history = &options.jetstream;
+    if !history.enabled {
+        return;
+    }
+    if raw.enabled {
+        check.fail(
+            "broker.nats.jetstream.enabled",
+            "there is no history in raw mode, in which messages have no room for positions".to_owned(),
+        );
+    }
+    if !["file", "memory"].contains(&&*history.storage) {
+        check.fail(
+            "broker.nats.jetstream.storage",
+            format!("unknown storage {:?}: file or memory", history.storage),
+        );
+    }
+    if !(1..=5).contains(&history.replicas) {
+        check.fail(
+            "broker.nats.jetstream.replicas",
+            format!("{} replicas: from 1 to 5 are possible", history.replicas),
+        );
+    }
+    if history.max_age < SHORTEST_AGE {
+        check.fail("broker.nats.jetstream.max_age", "must be 2m at least".to_owned());
     }
 }
 

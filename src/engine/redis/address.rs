@@ -119,6 +119,8 @@ fn tls(options: &ClientTls, name: &str) -> Result<Option<Tls>, AddressError> {
         cert_pem: &options.cert_pem,
         key_pem: &options.key_pem,
         insecure_skip_verify: options.insecure_skip_verify,
+        // The link dials by that name.
+        server_name: "",
     };
     let config = client_config(trust)
         .map_err(|error| AddressError(format!("error creating Redis {name}: {error}")))?;

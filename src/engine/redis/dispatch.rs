@@ -17,9 +17,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::payload::{self, Message};
-use super::rarely::Rarely;
 use super::sharding::fnv1a;
 use crate::engine::Receiver;
+use crate::engine::rarely::Rarely;
 
 /// Messages that may wait for one task.
 const QUEUE: usize = 65_536;

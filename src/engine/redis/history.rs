@@ -15,9 +15,9 @@ use bytes::Bytes;
 use super::answer::Parts;
 use super::broker::HistoryIn;
 use super::payload::{self, Malformed};
-use super::rarely::Rarely;
 use super::shard::Shard;
 use super::{scripts, seconds};
+use crate::engine::rarely::Rarely;
 use crate::engine::{EngineError, Epoch, History, HistoryQuery, Position, Publication};
 
 /// Reads that may begin anew before it is given up.

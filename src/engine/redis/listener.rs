@@ -11,7 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::dispatch::Dispatch;
 use super::keys::{Keys, Layout};
-use super::lingering::{Lingering, Settled};
+use crate::engine::lingering::{Lingering, Settled};
 use crate::engine::{EngineError, Receiver};
 
 /// Channels looked at under one hold of the lock.

@@ -8,7 +8,6 @@
 //! |---|---|
 //! | [`keys`], [`sharding`], `slots` | Names, and where they live. Pure |
 //! | [`payload`] | Bytes to publications and back. Pure |
-//! | [`lingering`] | When a channel is given up. Pure |
 //! | `address` | Options and addresses to shards |
 //! | `scripts` | What happens atomically |
 //! | `shard`, `probe` | The servers: connections for commands, names, and what they must be able to do |
@@ -24,12 +23,10 @@ mod controller;
 mod dispatch;
 mod history;
 pub mod keys;
-pub mod lingering;
 mod listener;
 pub mod payload;
 mod presence;
 mod probe;
-mod rarely;
 mod scripts;
 mod shard;
 pub mod sharding;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use prost::Message as _;
 
+use crate::engine::messages::{info_of, message_of, publication_of};
 use crate::engine::{ClientInfo, Epoch, Previous, Publication};
 use crate::protocol::{client_info_message, message};
 
@@ -102,7 +103,10 @@ pub fn entry_offset(id: &[u8]) -> Result<u64, Malformed> {
 /// # Errors
 /// [`Malformed`] for what is none.
 pub fn stream_entry(offset: u64, bytes: Bytes) -> Result<Arc<Publication>, Malformed> {
-    Ok(Arc::new(stored(message::Publication::decode(bytes)?, offset)))
+    Ok(Arc::new(publication_of(
+        message::Publication::decode(bytes)?,
+        offset,
+    )))
 }
 
 /// Reads an entry of a list, with the epoch in which it was written.
@@ -118,7 +122,7 @@ pub fn list_entry(bytes: &Bytes) -> Result<(Arc<Publication>, Option<Epoch>), Ma
 /// # Errors
 /// [`Malformed`] for what is none.
 pub fn client_info(bytes: Bytes) -> Result<Arc<ClientInfo>, Malformed> {
-    Ok(Arc::new(info(message::ClientInfo::decode(bytes)?)))
+    Ok(Arc::new(info_of(message::ClientInfo::decode(bytes)?)))
 }
 
 /// A publication as it is stored: with its time and without its offset.
@@ -157,16 +161,7 @@ const POSITION: &[u8] = b"__p1:";
 const DELTA: &[u8] = b"__d1:";
 
 fn written(publication: Publication, delta: bool) -> Bytes {
-    let message = message::Publication {
-        data: publication.data,
-        info: publication.info.as_deref().map(client_info_message),
-        tags: publication.tags,
-        delta,
-        time: publication.time_ms,
-        version: publication.version,
-        ..message::Publication::default()
-    };
-    message.encode_to_vec().into()
+    message_of(publication, delta).encode_to_vec().into()
 }
 
 fn enveloped(envelope: &[u8], info: &ClientInfo) -> Bytes {
@@ -226,7 +221,10 @@ fn previous_publication(bytes: Bytes, offset: u64) -> Result<Arc<Publication>, M
     if bytes.starts_with(POSITION) {
         return with_position(&bytes).map(|arrived| arrived.publication);
     }
-    Ok(Arc::new(stored(message::Publication::decode(bytes)?, offset)))
+    Ok(Arc::new(publication_of(
+        message::Publication::decode(bytes)?,
+        offset,
+    )))
 }
 
 /// A position inside of the publication wins over that of the envelope.
@@ -240,28 +238,8 @@ fn arrived(mut message: message::Publication, offset: u64, epoch: &str, prior: P
     let epoch = if inner.is_empty() { epoch } else { &inner };
     Arrived {
         epoch: (offset > 0).then(|| Epoch::new(epoch)),
-        publication: Arc::new(stored(message, offset)),
+        publication: Arc::new(publication_of(message, offset)),
         prior,
-    }
-}
-
-fn stored(message: message::Publication, offset: u64) -> Publication {
-    Publication {
-        data: message.data,
-        info: message.info.map(|message| Arc::new(info(message))),
-        offset,
-        tags: message.tags,
-        time_ms: message.time,
-        version: message.version,
-    }
-}
-
-fn info(message: message::ClientInfo) -> ClientInfo {
-    ClientInfo {
-        user: message.user,
-        client: message.client,
-        conn_info: message.conn_info,
-        chan_info: message.chan_info,
     }
 }
 

@@ -14,9 +14,10 @@ use tidegate_redis_link::{Script, bytes};
 
 use super::answer::Parts;
 use super::payload;
-use super::rarely::Rarely;
+
 use super::shard::{Shard, Shards};
 use super::{scripts, seconds};
+use crate::engine::rarely::Rarely;
 use crate::engine::{ClientInfo, EngineError, PresenceStats, PresenceStore, Wait};
 
 /// Members of a page of a scan.

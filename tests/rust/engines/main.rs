@@ -13,6 +13,10 @@ mod brokers;
 mod crowd;
 mod kit;
 mod memory;
+mod nats;
+#[path = "../support/nats.rs"]
+#[allow(dead_code, reason = "each test binary uses its own part")]
+mod nats_server;
 mod positions;
 mod presence;
 mod races;

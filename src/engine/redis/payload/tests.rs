@@ -210,6 +210,7 @@ fn any_publication() -> impl Strategy<Value = Publication> {
         any::<u64>(),
     )
         .prop_map(|(data, info, tags, time_ms, version)| Publication {
+            origin: None,
             data: data.into(),
             info: info.map(|(user, client, conn_info, chan_info)| {
                 Arc::new(ClientInfo {

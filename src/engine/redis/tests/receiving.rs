@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use parking_lot::Mutex;
 
-use super::super::lingering::LINGER;
 use super::*;
+use crate::engine::lingering::LINGER;
 use crate::engine::{Epoch, Previous, Receiver};
 
 /// A node that writes down what it is told.

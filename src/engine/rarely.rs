@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 /// Lets one line pass a second.
 #[derive(Debug)]
-pub(super) struct Rarely(Mutex<State>);
+pub(in crate::engine) struct Rarely(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
@@ -15,7 +15,7 @@ struct State {
 }
 
 impl Rarely {
-    pub(super) const fn new() -> Self {
+    pub(in crate::engine) const fn new() -> Self {
         Self(Mutex::new(State {
             last: None,
             skipped: 0,
@@ -23,7 +23,7 @@ impl Rarely {
     }
 
     /// The number of events since the last line, if there may be one now; this event included.
-    pub(super) fn allow(&self) -> Option<u64> {
+    pub(in crate::engine) fn allow(&self) -> Option<u64> {
         let mut state = self.0.lock();
         state.skipped += 1;
         let now = Instant::now();

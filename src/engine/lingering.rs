@@ -1,7 +1,7 @@
 //! When a channel without subscribers is given up: a while after the last one has left, because many come back at
 //! once, with a page reloaded.
 //!
-//! Pure: it knows neither Redis nor the clock. Its owner keeps it under a lock, and holds that lock also while it
+//! Pure: it knows neither a server nor the clock. Its owner keeps it under a lock, and holds that lock also while it
 //! hands a subscription or its end to the connection. No subscriber is lost that way: it enters the hub before it
 //! asks for the channel. So either the look at the hub, under the lock, sees it, and the channel stays; or the end of
 //! the subscription is queued before it asks, and its own subscription after that.
