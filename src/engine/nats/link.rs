@@ -136,6 +136,11 @@ impl Link {
         self.shared.state.subscribe()
     }
 
+    /// How often it was connected.
+    pub(super) fn connections(&self) -> u64 {
+        self.shared.state.borrow().connections
+    }
+
     /// Sends a message to whoever is there. Messages leave in the order in which the futures are first polled.
     ///
     /// # Errors

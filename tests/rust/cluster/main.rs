@@ -10,6 +10,10 @@
 
 mod control;
 mod emulation;
+mod nats;
+#[path = "../support/nats.rs"]
+#[allow(dead_code, reason = "each test binary uses its own part")]
+mod nats_server;
 mod nodes;
 mod orders;
 mod outage;

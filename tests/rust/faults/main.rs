@@ -17,6 +17,10 @@
 mod failover;
 mod ledger;
 mod listening;
+mod nats;
+#[path = "../support/nats.rs"]
+#[allow(dead_code, reason = "each test binary uses its own part")]
+mod nats_server;
 mod node;
 mod nodes;
 mod proxy;

@@ -40,16 +40,22 @@ impl Addresses {
 
 /// A node whose Redis is what `redis` says.
 pub async fn node(redis: Value) -> ServerProcess {
+    let mut changes = json!({ "engine": { "type": "redis", "redis": { "io_timeout": "1s" } } });
+    merge(&mut changes["engine"]["redis"], redis);
+    node_with(changes).await
+}
+
+/// A node with engines of its own.
+pub async fn node_with(engines: Value) -> ServerProcess {
     let mut changes = json!({
         "client": { "insecure": true },
-        "engine": { "type": "redis", "redis": { "io_timeout": "1s" } },
         "ready": { "enabled": true },
         "channel": { "without_namespace": {
             "history_size": 10_000, "history_ttl": "300s", "force_recovery": true, "presence": true,
             "allow_subscribe_for_client": true
         } }
     });
-    merge(&mut changes["engine"]["redis"], redis);
+    merge(&mut changes, engines);
     ServerProcess::start(changes).await
 }
 

@@ -21,6 +21,9 @@ use crate::engine::{Epoch, Position, Publication, Retention};
 /// Sequences that a message names. That many messages are read at once.
 const BEFORE: usize = 32;
 
+/// Ours have eight characters.
+const LONGEST_EPOCH: usize = 64;
+
 const POSITION: &str = "Tidegate-Position";
 const KEPT: &str = "Tidegate-Kept";
 const VERSION: &str = "Tidegate-Version";
@@ -140,20 +143,25 @@ impl Record {
     /// Reads headers; `None` if they are not those of a record.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Option<Self> {
-        let (offset, epoch) = position(headers)?;
-        let mut kept = headers.get(KEPT)?.as_str().split(' ');
+        Self::read(|name| text(headers, name))
+    }
+
+    /// Reads headers by their names; `None` if they are not those of a record.
+    pub fn read<'a>(header: impl Fn(&'static str) -> Option<&'a str>) -> Option<Self> {
+        let (offset, epoch) = parse_position(header(POSITION)?)?;
+        let mut kept = header(KEPT)?.split(' ');
         let mut kept = || kept.next()?.parse::<u64>().ok();
         let (size, ttl_ms, meta_ttl_ms) = (kept()?, kept()?, kept()?);
-        let (version, version_epoch) = match headers.get(VERSION) {
+        let (version, version_epoch) = match header(VERSION) {
             None => (0, String::new()),
             Some(value) => {
-                let (version, epoch) = value.as_str().split_once(' ').unwrap_or((value.as_str(), ""));
+                let (version, epoch) = value.split_once(' ').unwrap_or((value, ""));
                 let epoch = String::from_utf8(URL_SAFE_NO_PAD.decode(epoch).ok()?).ok()?;
                 (version.parse().ok()?, epoch)
             }
         };
-        let before = headers.get(PRECEDING).map_or("", |value| value.as_str());
-        let before = before.split(' ').filter(|text| !text.is_empty()).take(BEFORE);
+        let before = header(PRECEDING).unwrap_or_default().split(' ');
+        let before = before.filter(|text| !text.is_empty()).take(BEFORE);
         Some(Self {
             offset,
             epoch,
@@ -170,9 +178,17 @@ impl Record {
 /// Offset and epoch in the headers of a message, if it has them.
 #[must_use]
 pub fn position(headers: &HeaderMap) -> Option<(u64, Epoch)> {
-    let (offset, epoch) = headers.get(POSITION)?.as_str().split_once(' ')?;
-    let is_epoch = !epoch.is_empty() && epoch.len() <= 64;
+    parse_position(text(headers, POSITION)?)
+}
+
+fn parse_position(value: &str) -> Option<(u64, Epoch)> {
+    let (offset, epoch) = value.split_once(' ')?;
+    let is_epoch = !epoch.is_empty() && epoch.len() <= LONGEST_EPOCH;
     is_epoch.then(|| Some((offset.parse().ok()?, Epoch::new(epoch))))?
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Option<&'a str> {
+    headers.get(name).map(|value| value.as_str())
 }
 
 fn milliseconds(duration: Duration) -> u64 {

@@ -1,7 +1,7 @@
 //! The streams: made when they are needed, written to and read from.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::context::{CreateStreamError, CreateStreamErrorKind, PublishErrorKind};
@@ -48,6 +48,8 @@ pub(super) struct Store {
     /// Publications for each channel for which the stream of history has room; 0 if it may not be there.
     room: AtomicUsize,
     has_once: AtomicUsize,
+    /// How many connections there had been when the streams were last known to be there.
+    connections: AtomicU64,
     making: tokio::sync::Mutex<()>,
     trouble: Mutex<Option<EngineError>>,
 }
@@ -87,6 +89,7 @@ impl Store {
             options: options.clone(),
             room: AtomicUsize::new(0),
             has_once: AtomicUsize::new(0),
+            connections: AtomicU64::new(0),
             making: tokio::sync::Mutex::default(),
             trouble: Mutex::default(),
         }
@@ -179,6 +182,7 @@ impl Store {
         id: &str,
     ) -> Result<bool, EngineError> {
         self.link.ready()?;
+        self.have_room(0).await?;
         if self.has_once.load(Ordering::Relaxed) == 0 {
             let _making = self.making.lock().await;
             self.make(self.once()).await?;
@@ -229,7 +233,11 @@ impl Store {
                 Err(error) => match error.kind() {
                     DirectGetErrorKind::NotFound => return Ok(None),
                     DirectGetErrorKind::ErrorResponse(..) => true,
-                    _ => return Err(Gone::Engine(unavailable(&error))),
+                    _ => {
+                        // Reads of a stream that is not there are not answered at all.
+                        self.room.store(0, Ordering::Relaxed);
+                        return Err(Gone::Engine(unavailable(&error)));
+                    }
                 },
             }
         } else {
@@ -266,7 +274,15 @@ impl Store {
         self.options.replicas <= 1
     }
 
+    /// Has the stream made if it is not known to be there, on this connection, with room for `size` publications of a
+    /// channel.
     async fn have_room(&self, size: usize) -> Result<(), EngineError> {
+        let connections = self.link.connections();
+        if self.connections.swap(connections, Ordering::Relaxed) != connections {
+            // Servers may have come back without what they had.
+            self.room.store(0, Ordering::Relaxed);
+            self.has_once.store(0, Ordering::Relaxed);
+        }
         let room = self.room.load(Ordering::Relaxed);
         if room > 0 && room >= size {
             return Ok(());
