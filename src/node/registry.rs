@@ -86,15 +86,15 @@ impl Registry {
             .is_some_and(|members| members.contains_key(&key))
     }
 
-    /// User and client id of every connection that is not anonymous.
-    pub(super) fn clients(&self) -> Vec<(String, String)> {
+    /// Key, user and client id of every connection that is not anonymous.
+    pub(super) fn clients(&self) -> Vec<(ConnectionKey, String, String)> {
         let state = self.state.lock();
         let named = state.users.iter().filter(|(user, _)| !user.is_empty());
         named
             .flat_map(|(user, members)| {
                 members
-                    .values()
-                    .map(|member| (user.clone(), member.handle.client.clone()))
+                    .iter()
+                    .map(|(key, member)| (*key, user.clone(), member.handle.client.clone()))
             })
             .collect()
     }

@@ -80,7 +80,13 @@ impl Node {
             tokio::time::sleep(interval).await;
             let entries = self.registry.clients();
             for batch in entries.chunks(BATCH) {
-                if let Err(error) = counted.store.renew(batch).await {
+                // Those that have left meanwhile must not come back.
+                let batch: Vec<_> = batch
+                    .iter()
+                    .filter(|(key, user, _)| self.registry.has(*key, user))
+                    .map(|(_, user, client)| (user.clone(), client.clone()))
+                    .collect();
+                if let Err(error) = counted.store.renew(&batch).await {
                     tracing::warn!(%error, "counted connections of users could not be renewed");
                     break;
                 }

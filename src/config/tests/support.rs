@@ -12,7 +12,7 @@ fn unsupported_options_are_named() {
             r#"{"broker": {"type": "memory", "redis": {"prefix": "centrifugo", "io_timeout": "4s"}}}"#,
             &[],
         ),
-        (r#"{"broker": {"nats": {"url": "nats://n"}}}"#, &["broker.nats"]),
+        (r#"{"broker": {"nats": {"url": "nats://n"}}}"#, &[]),
         (r#"{"engine": {"redis": {"address": "redis://r:1"}}}"#, &[]),
         (
             r#"{"uni_websocket.enabled": true, "grpc_api": {"enabled": true}}"#,

@@ -460,3 +460,57 @@ fn engines() {
     let set = Setup::new().var("CENTRIFUGO_ENGINE_REDIS_ADDRESS", "a:1 b:2");
     assert_eq!(set.loaded().config.engine.redis.redis.address, ["a:1", "b:2"]);
 }
+
+#[test]
+fn nats() {
+    let with = |nats: &str| format!(r#"{{"broker": {{"enabled": true, "type": "nats", "nats": {nats}}}}}"#);
+    for (nats, key, message) in [
+        (
+            r#"{"url": "http://h"}"#,
+            "broker.nats.url",
+            "invalid address of NATS \"http://h\": the scheme must be nats or tls",
+        ),
+        (
+            r#"{"prefix": "a.*"}"#,
+            "broker.nats.prefix",
+            "\"a.*\" is not a valid beginning of subjects",
+        ),
+        (
+            r#"{"raw_mode": {"enabled": true, "prefix": ">"}}"#,
+            "broker.nats.raw_mode.prefix",
+            "a prefix has no wildcards",
+        ),
+        (
+            r#"{"raw_mode": {"enabled": true}, "jetstream": {"enabled": true}}"#,
+            "broker.nats.jetstream.enabled",
+            "there is no history in raw mode, in which messages have no room for positions",
+        ),
+        (
+            r#"{"jetstream": {"enabled": true, "storage": "s3"}}"#,
+            "broker.nats.jetstream.storage",
+            "unknown storage \"s3\": file or memory",
+        ),
+        (
+            r#"{"jetstream": {"enabled": true, "replicas": 6}}"#,
+            "broker.nats.jetstream.replicas",
+            "6 replicas: from 1 to 5 are possible",
+        ),
+        (
+            r#"{"jetstream": {"enabled": true, "max_age": "1m"}}"#,
+            "broker.nats.jetstream.max_age",
+            "must be 2m at least",
+        ),
+    ] {
+        let problem = Setup::new().json(&with(nats)).problem();
+        assert_eq!((problem.key.as_str(), problem.message.as_str()), (key, message));
+    }
+    let all = r#"{"url": "nats://u:p@a:1,b", "prefix": "p", "dial_timeout": "2s", "write_timeout": "3s",
+        "allow_wildcards": true, "jetstream": {"enabled": true, "storage": "memory", "replicas": 3, "max_age": "48h"}}"#;
+    Setup::new().json(&with(all)).loaded();
+    // What is not used may say what it likes.
+    Setup::new()
+        .json(r#"{"broker": {"type": "nats", "nats": {"url": "http://h"}}}"#)
+        .loaded();
+    let set = Setup::new().var("CENTRIFUGO_BROKER_NATS_URL", "nats://n:1");
+    assert_eq!(set.loaded().config.broker.nats.url, "nats://n:1");
+}

@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(servers("nats://localhost:4222"), ["localhost:4222"]);
         assert_eq!(
             servers("a, nats://b:1 ,tls://[::1]:2"),
-            ["a:4222", "b:1", "[::1]:2"]
+            ["a:4222", "b:1", "::1:2"]
         );
         assert_eq!(connecting("a").unwrap().credentials, Credentials::None);
         assert!(connecting("a").unwrap().tls.is_none());

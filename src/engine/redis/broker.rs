@@ -99,7 +99,10 @@ impl RedisBroker {
             args.push(version.to_string().into());
             args.push(options.version_epoch.clone().into());
         }
-        let keys = vec![stream, meta, keys.result(channel, key.unwrap_or_default())];
+        // Without an idempotency key there is no result, and the scripts look at none. A key that never exists would have
+        // a cluster refuse the call for as long as its slot moves: one that does stands in its place.
+        let result = key.map_or_else(|| meta.clone(), |key| keys.result(channel, key));
+        let keys = vec![stream, meta, result];
         published(shard.script(channel, script, keys, args).await?)
     }
 

@@ -3,7 +3,8 @@
 //! Every node listens on every shard, so it does not matter over which shard a message goes. The reference takes
 //! them in turn; here each destination has a shard of its own, because messages over two connections overtake each
 //! other. It changes only while that shard is away: then the next one takes over, and messages may be swapped at
-//! these two moments.
+//! these two moments. A message of which it is not known whether it was sent is not sent again: commands of clients
+//! are among them, and these must not be carried out twice.
 
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -81,23 +82,17 @@ impl Controller for RedisController {
             let destination = to.unwrap_or_default();
             let count = self.shards.iter().len();
             let first = self.shards.index_of(destination);
-            let mut failure = EngineError::Unavailable("no Redis is configured".to_owned());
-            for turn in 0..count {
-                let shard = self.shards.get((first + turn) % count)?;
-                let channel = to.map_or_else(|| shard.keys.control(), |node| shard.keys.node(node));
-                let mut command = Cmd::new();
-                command.arg("publish").arg(&channel[..]).arg(&message[..]);
-                match shard.command(destination, channel, command).await {
-                    Ok(_) => return Ok(()),
-                    // Another one may be there. That this one has sent the message nonetheless does no harm: all that
-                    // nodes tell each other may be told twice.
-                    Err(error @ (LinkError::Disconnected(_) | LinkError::Refused(_))) => {
-                        failure = error.into();
-                    }
-                    Err(error) => return Err(error.into()),
+            let mut shard = self.shards.get(first)?;
+            for turn in 1..count {
+                if shard.commands.ready().is_ok() {
+                    break;
                 }
+                shard = self.shards.get((first + turn) % count)?;
             }
-            Err(failure)
+            let channel = to.map_or_else(|| shard.keys.control(), |node| shard.keys.node(node));
+            let mut command = Cmd::new();
+            command.arg("publish").arg(&channel[..]).arg(&message[..]);
+            Ok(shard.command(destination, channel, command).await.map(drop)?)
         })
     }
 }

@@ -57,6 +57,30 @@ impl RedisPresence {
     }
 
     /// Runs a script that forgets expired members before it answers, until none is left.
+    /// What scripts work on: expiry of members, members, expiry of users, members of users.
+    ///
+    /// In place of those that the options leave unused, the members again: while a slot moves, a cluster refuses calls
+    /// whose keys are not all there, and one that never exists would never be.
+    fn keys(&self, shard: &Shard, channel: &str) -> Vec<Bytes> {
+        let PresenceOptions {
+            user_mapping,
+            hash_field_ttl,
+            ..
+        } = self.options;
+        let keys = &shard.keys;
+        let members = keys.presence_data(channel);
+        let used = |is_used: bool, key: Bytes| if is_used { key } else { members.clone() };
+        vec![
+            used(!hash_field_ttl, keys.presence_expire(channel)),
+            members.clone(),
+            used(
+                user_mapping && !hash_field_ttl,
+                keys.presence_user_expire(channel),
+            ),
+            used(user_mapping, keys.presence_user_clients(channel)),
+        ]
+    }
+
     async fn purged(
         &self,
         shard: &Shard,
@@ -78,10 +102,8 @@ impl RedisPresence {
 
     /// Number of members, and those of a small channel.
     async fn read(&self, shard: &Shard, channel: &str) -> Result<(u64, Option<Parts>), EngineError> {
-        let keys = vec![
-            shard.keys.presence_expire(channel),
-            shard.keys.presence_data(channel),
-        ];
+        let mut keys = self.keys(shard, channel);
+        keys.truncate(2);
         let mut answer = self.purged(shard, channel, &scripts::PRESENCE_READ, keys).await?;
         Ok((answer.number()?, answer.list()?))
     }
@@ -158,7 +180,7 @@ impl PresenceStore for RedisPresence {
             ];
             done(
                 shard
-                    .script(channel, &scripts::PRESENCE_ADD, keys(shard, channel), args)
+                    .script(channel, &scripts::PRESENCE_ADD, self.keys(shard, channel), args)
                     .await?,
             )
         })
@@ -176,7 +198,12 @@ impl PresenceStore for RedisPresence {
             ];
             done(
                 shard
-                    .script(channel, &scripts::PRESENCE_REMOVE, keys(shard, channel), args)
+                    .script(
+                        channel,
+                        &scripts::PRESENCE_REMOVE,
+                        self.keys(shard, channel),
+                        args,
+                    )
                     .await?,
             )
         })
@@ -198,7 +225,12 @@ impl PresenceStore for RedisPresence {
             let (clients, users) = if self.options.user_mapping {
                 let shard = self.shards.of(channel)?;
                 let mut answer = self
-                    .purged(shard, channel, &scripts::PRESENCE_COUNT, keys(shard, channel))
+                    .purged(
+                        shard,
+                        channel,
+                        &scripts::PRESENCE_COUNT,
+                        self.keys(shard, channel),
+                    )
                     .await?;
                 (answer.number()?, answer.number()?)
             } else {
@@ -218,16 +250,6 @@ impl PresenceStore for RedisPresence {
             })
         })
     }
-}
-
-fn keys(shard: &Shard, channel: &str) -> Vec<Bytes> {
-    let keys = &shard.keys;
-    vec![
-        keys.presence_expire(channel),
-        keys.presence_data(channel),
-        keys.presence_user_expire(channel),
-        keys.presence_user_clients(channel),
-    ]
 }
 
 fn flag(is_set: bool) -> Bytes {

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tidegate::config::{self, Config, Sources};
+use tidegate::engine::{ClientInfo, EngineError, PublishOptions, Suppressed};
 use tidegate::server::Engines;
 
-use crate::kit::{BrokerKit, PresenceKit};
+use crate::brokers::{kept, offsets, publish, query, read, text};
+use crate::kit::{BrokerKit, PresenceKit, TestNode, eventually};
 use crate::servers::Server;
 use crate::servers::cluster::Cluster;
 use crate::servers::sentinel::Watched;
@@ -129,4 +131,74 @@ async fn sharded_cluster() {
         redis["sharded_pub_sub_balanced"] = json!(balanced);
         suites(redis, cluster).await;
     }
+}
+
+fn broker_kit(redis: &Value, servers: impl Any) -> BrokerKit {
+    let config = configured(redis);
+    BrokerKit {
+        broker: Box::new(move || Engines::new(&config).unwrap().broker),
+        is_shared: true,
+        has_history: true,
+        has_versions: true,
+        forgets_versions: false,
+        reads_backwards: true,
+        servers: Box::new(servers),
+    }
+}
+
+/// What cannot be remembered must not be delivered: its repetition would be delivered again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeat_after_a_refusal_is_delivered_once() {
+    let server = Server::start(&["--maxmemory-policy", "noeviction"]);
+    let node = TestNode::new(&broker_kit(&single(&server), ())).await;
+    for (channel, options) in [("once:plain", PublishOptions::default()), ("once:kept", kept(10))] {
+        node.subscribe(channel).await;
+        let options = PublishOptions {
+            idempotency_key: Some("k".to_owned()),
+            ..options
+        };
+        server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+        for _ in 0..2 {
+            let refused = node.broker.publish(channel, text("x"), options.clone()).await;
+            assert!(matches!(refused, Err(EngineError::Unavailable(_))), "{refused:?}");
+        }
+        server.cli(&["CONFIG", "SET", "maxmemory", "0"]);
+        for suppressed in [None, Some(Suppressed::Idempotency)] {
+            let published = publish(&node, channel, "x", options.clone()).await;
+            assert_eq!(published.suppressed, suppressed, "{channel}");
+        }
+        publish(&node, channel, "end", PublishOptions::default()).await;
+        assert_eq!(node.delivers(channel, 2).await.len(), 2, "{channel}");
+    }
+}
+
+/// A cluster refuses calls whose keys are not all on one side of a move; so there is none that never exists.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn channels_are_served_while_their_slot_moves() {
+    let cluster = Cluster::start().await;
+    let config = configured(&seeds(&cluster));
+    let engines = Engines::new(&config).unwrap();
+    let node = TestNode::new(&broker_kit(&seeds(&cluster), ())).await;
+    eventually("presence", async || engines.presence.ready().ok()).await;
+    let channel = "moving";
+    let info = Arc::new(ClientInfo::default());
+    publish(&node, channel, "1", kept(10)).await;
+    engines.presence.add(channel, "c", info.clone()).await.unwrap();
+
+    let slot = cluster.slot("{moving}");
+    let from = cluster.master_of(slot, 0);
+    let to = cluster.master_of(if slot < 8192 { 16_383 } else { 0 }, 0);
+    let (slot, from_id, to_id) = (slot.to_string(), cluster.id(from), cluster.id(to));
+    cluster.servers[to].cli(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id]);
+    cluster.servers[from].cli(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id]);
+    // Nothing has moved yet, for as long as it may take.
+    let published = publish(&node, channel, "2", kept(10)).await;
+    assert_eq!(published.position.map(|position| position.offset), Some(2));
+    assert_eq!(
+        offsets(&read(&node, channel, query(None, None, false)).await),
+        [1, 2]
+    );
+    engines.presence.add(channel, "c", info).await.unwrap();
+    assert_eq!(engines.presence.presence(channel).await.unwrap().len(), 1);
+    engines.presence.remove(channel, "c", "").await.unwrap();
 }

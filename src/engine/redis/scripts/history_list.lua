@@ -25,8 +25,9 @@ local function call(k, a)
   local found = {}
   if direction == '' then return {top, epoch, found, '0'} end
   local is_forward = direction == 'f'
-  -- What is wanted: from index `low` to before `high`.
-  local low, high = 0, redis.call('llen', list)
+  -- What is wanted: from index `low` to before `high`. Behind the first `top` there may be what an epoch before this one
+  -- has left.
+  local low, high = 0, math.min(redis.call('llen', list), tonumber(top))
   if from ~= '' then
     local ahead = tonumber(top) - tonumber(from)
     if ahead < 0 then return {top, epoch, found, '0'} end

@@ -8,8 +8,14 @@ local KEYS_PER, ARGV_PER = 1, 4
 local function call(k, a)
   local result = KEYS[k + 1]
   if redis.call('hget', result, 'e') then return '1' end
-  redis.call(ARGV[a + 3], ARGV[a + 2], ARGV[a + 1])
+  -- Remembered first: what cannot be remembered, with memory full or as a replica, must not be delivered either, or its
+  -- repetition would be delivered again.
   redis.call('hset', result, 'e', '')
   redis.call('expire', result, ARGV[a + 4])
+  local sent = redis.pcall(ARGV[a + 3], ARGV[a + 2], ARGV[a + 1])
+  if type(sent) == 'table' and sent.err then
+    redis.call('unlink', result)
+    error(sent)
+  end
   return '0'
 end
