@@ -32,8 +32,8 @@ pub struct Engines {
     pub(super) sweeper: Sweeper,
     /// Servers, and what they must be able to do.
     probes: Vec<(Shards, Needs)>,
-    /// History in NATS, and how long a first connection may take.
-    jetstream: Option<(Arc<JetStream>, Duration)>,
+    /// NATS, and the history in it.
+    nats: Option<(Arc<Link>, Option<Arc<JetStream>>)>,
 }
 
 /// An engine cannot be made.
@@ -126,8 +126,8 @@ impl Engines {
             (engine, options)
         };
         let mut engines = Self::at(&broker_place, uses_lists, &presence_place, presence_options);
-        if let Place::Nats(_, Some(history)) = broker_place {
-            engines.jetstream = Some((history, own_broker.nats.dial_timeout));
+        if let Place::Nats(link, history) = broker_place {
+            engines.nats = Some((link, history));
         }
         Ok(engines)
     }
@@ -189,7 +189,7 @@ impl Engines {
             name,
             sweeper,
             probes,
-            jetstream: None,
+            nats: None,
         }
     }
 
@@ -202,8 +202,11 @@ impl Engines {
         for (shards, needs) in &self.probes {
             shards.probe(*needs).await?;
         }
-        if let Some((history, patience)) = &self.jetstream {
-            history.probe(*patience).await?;
+        if let Some((link, history)) = &self.nats {
+            link.connected().await;
+            if let Some(history) = history {
+                history.probe().await?;
+            }
         }
         Ok(())
     }

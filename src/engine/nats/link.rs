@@ -39,6 +39,7 @@ const SUBSCRIPTION_CAPACITY: usize = 16_384;
 pub struct Link {
     client: Client,
     subjects: Subjects,
+    dial_timeout: Duration,
     write_timeout: Duration,
     outgoing: Outgoing,
     shared: Arc<Shared>,
@@ -99,6 +100,7 @@ impl Link {
         };
         Ok(Arc::new(Self {
             subjects,
+            dial_timeout: options.dial_timeout,
             write_timeout: options.write_timeout,
             outgoing: Outgoing::start(client.clone(), options.write_timeout),
             client,
@@ -128,6 +130,17 @@ impl Link {
         let error = self.shared.error.lock();
         let error = if error.is_empty() { "connecting" } else { &**error };
         Err(EngineError::Unavailable(format!("NATS: {error}")))
+    }
+
+    /// Waits for the first connection, for as long as making one may take. One that takes longer is named in the log.
+    pub async fn connected(&self) {
+        let mut state = self.shared.state.subscribe();
+        let is_up = state.wait_for(|seen| seen.is_up);
+        if tokio::time::timeout(self.dial_timeout, is_up).await.is_err()
+            && let Err(error) = self.ready()
+        {
+            tracing::error!(%error, "error connecting to NATS, attempts go on");
+        }
     }
 
     /// What happens to the connection from now on.

@@ -76,12 +76,12 @@ impl JetStream {
         self.store.ready()
     }
 
-    /// Makes the streams, if there is a connection within the time that connecting may take.
+    /// Makes the stream, if there is a connection.
     ///
     /// # Errors
     /// [`Lacking`] if the servers cannot keep history at all. What may pass is logged.
-    pub async fn probe(&self, patience: Duration) -> Result<(), Lacking> {
-        self.store.probe(patience).await
+    pub async fn probe(&self) -> Result<(), Lacking> {
+        self.store.probe().await
     }
 
     pub(super) async fn publish(

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use async_nats::jetstream::context::{CreateStreamError, CreateStreamErrorKind, PublishErrorKind};
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
@@ -22,9 +21,6 @@ use crate::engine::{EngineError, IDEMPOTENCY_TTL, Publication};
 
 /// Publications under way to the servers.
 const IN_FLIGHT: usize = 4096;
-
-/// How long to wait before looking again whether there is a connection.
-const PAUSE: Duration = Duration::from_millis(20);
 
 /// The servers cannot keep history.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -100,14 +96,9 @@ impl Store {
         self.trouble.lock().clone().map_or(Ok(()), Err)
     }
 
-    pub(super) async fn probe(&self, patience: Duration) -> Result<(), Lacking> {
-        let deadline = tokio::time::Instant::now() + patience;
-        while let Err(error) = self.link.ready() {
-            if tokio::time::Instant::now() >= deadline {
-                tracing::error!(%error, "error connecting to NATS, attempts go on");
-                return Ok(());
-            }
-            tokio::time::sleep(PAUSE).await;
+    pub(super) async fn probe(&self) -> Result<(), Lacking> {
+        if self.link.ready().is_err() {
+            return Ok(());
         }
         if !self.link.client().is_server_compatible(2, 9, 0) {
             return Err(Lacking::Version);
