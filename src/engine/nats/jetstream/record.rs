@@ -183,7 +183,9 @@ pub fn position(headers: &HeaderMap) -> Option<(u64, Epoch)> {
 
 fn parse_position(value: &str) -> Option<(u64, Epoch)> {
     let (offset, epoch) = value.split_once(' ')?;
-    let is_epoch = !epoch.is_empty() && epoch.len() <= LONGEST_EPOCH;
+    // It goes into headers again.
+    let is_plain = epoch.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_epoch = !epoch.is_empty() && epoch.len() <= LONGEST_EPOCH && is_plain;
     is_epoch.then(|| Some((offset.parse().ok()?, Epoch::new(epoch))))?
 }
 
