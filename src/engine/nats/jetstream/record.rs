@@ -157,7 +157,10 @@ impl Record {
             Some(value) => {
                 let (version, epoch) = value.split_once(' ').unwrap_or((value, ""));
                 let epoch = String::from_utf8(URL_SAFE_NO_PAD.decode(epoch).ok()?).ok()?;
-                (version.parse().ok()?, epoch)
+                match version.parse().ok()? {
+                    0 => (0, String::new()),
+                    version => (version, epoch),
+                }
             }
         };
         let before = header(PRECEDING).unwrap_or_default().split(' ');
