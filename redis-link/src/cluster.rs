@@ -6,10 +6,12 @@
 //! bounded queue.
 //!
 //! A call that meets a slot on the move is sent where the node says, for as long as a call may take. It has done
-//! nothing before it is sent again, so nothing is done twice; but it may be overtaken.
+//! nothing before it is sent again, so nothing is done twice; but it may be overtaken. Calls that no node can do yet
+//! wait, in bounds, for a while that grows.
 
 use std::convert::Infallible;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -32,8 +34,11 @@ use crate::slots::Range;
 /// How often a call is sent elsewhere at once. After that the nodes do not agree yet, and it waits in between.
 const QUICK_REDIRECTS: u8 = 4;
 
-/// Pause before a call is sent again that no node could do yet.
-const TRY_AGAIN: Duration = Duration::from_millis(20);
+/// Shortest and longest pause before a call is sent again that no node could do yet.
+const TRY_AGAIN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(320));
+
+/// Calls that may wait for that, and bytes that they may hold.
+const MAX_LATER: (usize, usize) = (50_000, 64 * 1024 * 1024);
 
 /// The map is not asked for more often than that.
 const REFRESH_PAUSE: Duration = Duration::from_millis(100);
@@ -56,6 +61,14 @@ struct Shared {
     /// What waits for the first map, and why nothing may.
     early: Queue,
     stale: Notify,
+    later: Later,
+}
+
+/// What waits to be sent again.
+#[derive(Default)]
+struct Later {
+    calls: AtomicUsize,
+    bytes: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -76,6 +89,7 @@ impl Cluster {
             state: Mutex::default(),
             early: Queue::default(),
             stale: Notify::new(),
+            later: Later::default(),
         });
         let running = shared.clone();
         let task = tokio::spawn(async move {
@@ -289,16 +303,36 @@ impl Shared {
     }
 
     fn send_later(&self, calls: Vec<Queued>) {
+        let (count, bytes) = (calls.len(), calls.iter().map(|queued| queued.call.size()).sum());
+        let waiting = self.later.calls.fetch_add(count, Ordering::Relaxed);
+        let held = self.later.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if waiting >= MAX_LATER.0 || held >= MAX_LATER.1 {
+            self.later.leave(count, bytes);
+            for queued in calls {
+                queued.fail(LinkError::Overloaded);
+            }
+            return;
+        }
+        let redirects = calls.iter().map(|queued| queued.redirects).max().unwrap_or_default();
+        let pause = TRY_AGAIN.0 * 2_u32.pow(u32::from(redirects.saturating_sub(1)).min(8));
         let me = self.me.clone();
         tokio::spawn(async move {
-            tokio::time::sleep(TRY_AGAIN).await;
+            tokio::time::sleep(pause.min(TRY_AGAIN.1)).await;
             // Dropped, the calls are told that the connection was given up.
             if let Some(me) = me.upgrade() {
+                me.later.leave(count, bytes);
                 for queued in calls {
                     me.push(queued);
                 }
             }
         });
+    }
+}
+
+impl Later {
+    fn leave(&self, calls: usize, bytes: usize) {
+        self.calls.fetch_sub(calls, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 

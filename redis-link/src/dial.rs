@@ -112,6 +112,9 @@ impl Login {
             let mut select = redis::cmd("SELECT");
             wire.ask(select.arg(self.db)).await.map_err(refused)?;
         }
+        // Whoever should have introduced himself is told so now; and a server that still loads its data, which greets and
+        // subscribes all the same, says so.
+        wire.ask(&redis::cmd("PING")).await.map_err(refused)?;
         Ok(())
     }
 
@@ -160,8 +163,6 @@ impl Login {
             name.arg("SETNAME").arg(&self.client_name);
             wire.ask(&name).await.map_err(refused)?;
         }
-        // Whoever should have introduced himself is told so now.
-        wire.ask(&redis::cmd("PING")).await.map_err(refused)?;
         Ok(())
     }
 }

@@ -51,9 +51,6 @@ const BATCH_CALLS: usize = 1024;
 /// Bytes after which a write is not made larger.
 const BATCH_BYTES: usize = 512 * 1024;
 
-/// Commands that may wait for their answers.
-const MAX_IN_FLIGHT: usize = 4096;
-
 /// How often a silent connection is asked whether it lives.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -244,6 +241,11 @@ impl Driver {
                 let mut flight = self.flight.lock();
                 flight.begin();
                 match taken {
+                    // Refused while this waited for calls: these come after those.
+                    Ok(calls) if flight.has_refused() => {
+                        self.shared.queue.put_back(calls);
+                        continue;
+                    }
                     Err(_) => {
                         redis::cmd("PING").write_packed_command(&mut bytes);
                         flight.push(Sent::Ours);
@@ -274,7 +276,7 @@ impl Driver {
     /// Whether nothing may be sent before something is answered.
     fn must_wait(&self) -> bool {
         let flight = self.flight.lock();
-        flight.len() >= MAX_IN_FLIGHT || flight.has_refused()
+        flight.is_full() || flight.has_refused()
     }
 
     async fn read(&self, mut reader: Reader, endpoint: &Endpoint) -> LinkError {
@@ -322,11 +324,13 @@ impl Driver {
 
     fn next_sent(&self) -> Option<Sent> {
         let mut flight = self.flight.lock();
+        let was_full = flight.is_full();
         let next = flight.pop();
-        match flight.len() {
-            0 => self.shared.is_busy.store(false, Ordering::Relaxed),
-            left if left == MAX_IN_FLIGHT - 1 => self.answered.notify_one(),
-            _ => {}
+        if flight.is_empty() {
+            self.shared.is_busy.store(false, Ordering::Relaxed);
+        }
+        if was_full && !flight.is_full() {
+            self.answered.notify_one();
         }
         next
     }

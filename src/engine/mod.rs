@@ -86,7 +86,8 @@ pub enum Previous<'a> {
 /// # Order
 /// Operations on one channel take effect in the order in which their futures are *first polled*: whoever needs an
 /// order polls each future once before the next. Nothing but the caller's own waiting orders operations on
-/// different channels.
+/// different channels. One exception: while a Redis Cluster moves the channel's slot, an operation that has not been
+/// answered may be overtaken.
 pub trait Broker: Send + Sync + 'static {
     /// Names the receiver and begins to work for it; called once, inside a Tokio runtime, before anything else.
     fn attach(&self, receiver: Arc<dyn Receiver>);

@@ -6,6 +6,12 @@ use tokio::time::Instant;
 
 use crate::queue::Queued;
 
+/// Commands that may wait for their answers.
+const MAX_IN_FLIGHT: usize = 4096;
+
+/// Bytes that their calls may hold.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
+
 /// What an answer will be to.
 pub(super) enum Sent {
     /// A question of our own, whose answer matters to nobody.
@@ -14,9 +20,21 @@ pub(super) enum Sent {
     Merged(Vec<Queued>),
 }
 
+impl Sent {
+    fn size(&self) -> usize {
+        match self {
+            Self::Ours => 0,
+            Self::Call(queued) => queued.call.size(),
+            Self::Merged(calls) => calls.iter().map(|queued| queued.call.size()).sum(),
+        }
+    }
+}
+
 /// Commands that wait for their answers, which come in the same order.
 pub(super) struct Flight {
     sent: VecDeque<(Instant, Sent)>,
+    /// What the calls hold.
+    bytes: usize,
     now: Instant,
     refused: Vec<Queued>,
 }
@@ -25,6 +43,7 @@ impl Default for Flight {
     fn default() -> Self {
         Self {
             sent: VecDeque::new(),
+            bytes: 0,
             now: Instant::now(),
             refused: Vec::new(),
         }
@@ -38,17 +57,24 @@ impl Flight {
     }
 
     pub(super) fn push(&mut self, sent: Sent) {
+        self.bytes += sent.size();
         self.sent.push_back((self.now, sent));
     }
 
     /// What the next answer is to.
     pub(super) fn pop(&mut self) -> Option<Sent> {
         let (_, sent) = self.sent.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(sent.size());
         Some(sent)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.sent.len()
+    pub(super) fn is_empty(&self) -> bool {
+        self.sent.is_empty()
+    }
+
+    /// Whether so much waits for answers that nothing more may be sent.
+    pub(super) fn is_full(&self) -> bool {
+        self.sent.len() >= MAX_IN_FLIGHT || self.bytes >= MAX_BYTES
     }
 
     /// When what waits for the longest time was sent.
@@ -73,6 +99,7 @@ impl Flight {
 
     /// Everything that has no answer.
     pub(super) fn drain(&mut self) -> Vec<Queued> {
+        self.bytes = 0;
         let refused = std::mem::take(&mut self.refused);
         let sent = std::mem::take(&mut self.sent).into_iter();
         let sent = sent.flat_map(|(_, sent)| match sent {
