@@ -313,7 +313,11 @@ impl Shared {
             }
             return;
         }
-        let redirects = calls.iter().map(|queued| queued.redirects).max().unwrap_or_default();
+        let redirects = calls
+            .iter()
+            .map(|queued| queued.redirects)
+            .max()
+            .unwrap_or_default();
         let pause = TRY_AGAIN.0 * 2_u32.pow(u32::from(redirects.saturating_sub(1)).min(8));
         let me = self.me.clone();
         tokio::spawn(async move {

@@ -164,6 +164,14 @@ impl Target {
             Self::Watched(watched) => watched.dial().await,
         }
     }
+
+    /// Ends when `current` is not the server to ask any more.
+    async fn replaced(&self, current: &Endpoint) -> LinkError {
+        match self {
+            Self::Endpoint(..) => std::future::pending().await,
+            Self::Watched(watched) => watched.replaced(current).await,
+        }
+    }
 }
 
 impl fmt::Display for Target {
@@ -224,6 +232,7 @@ impl Driver {
         tokio::select! {
             error = self.write(writer) => error,
             error = self.read(reader, endpoint) => error,
+            error = self.target.replaced(endpoint) => error,
         }
     }
 

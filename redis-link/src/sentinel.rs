@@ -1,13 +1,24 @@
 //! Finding the master that sentinels name (Redis Sentinel client guidelines).
 
 use std::fmt;
+use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use rand::Rng;
 use redis::Value;
+use tokio::time::Instant;
 
 use crate::dial::{Login, Wire};
 use crate::error::LinkError;
 use crate::options::{Endpoint, Options, Sentinels};
 use crate::values::{integer, items, text};
+
+/// How often the sentinels are asked whether the master is still the one, roughly.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+
+/// How long the last sentinels are waited for when most have answered.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// A master behind sentinels.
 #[derive(Debug)]
@@ -36,21 +47,12 @@ impl Watched {
         }
     }
 
-    /// Asks one sentinel after the other until a server that one of them names says that it is a master: right after
-    /// a failover they may still name the old one.
+    /// A connection to the master. Right after a failover the sentinels may still name the old one, which then says
+    /// that it is none.
     pub(crate) async fn dial(&self) -> Result<(Wire, Endpoint), LinkError> {
-        let mut last = LinkError::Disconnected("no sentinel is configured".to_owned());
-        for sentinel in &self.sentinels.endpoints {
-            match self.dial_by(sentinel).await {
-                Ok(found) => return Ok(found),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-
-    async fn dial_by(&self, sentinel: &Endpoint) -> Result<(Wire, Endpoint), LinkError> {
-        let master = self.master_by(sentinel).await?;
+        let named = Named::last_failover(self.ask_all().await?).into_iter().next();
+        let nobody = || LinkError::Disconnected("no sentinel is configured".to_owned());
+        let master = named.ok_or_else(nobody)?.master;
         let mut wire = self.login.dial(&master).await?;
         let question = redis::cmd("ROLE");
         let asking = wire.ask(&question);
@@ -64,39 +66,168 @@ impl Watched {
         Ok((wire, master))
     }
 
-    async fn master_by(&self, sentinel: &Endpoint) -> Result<Endpoint, LinkError> {
-        let mut wire = self.asking.dial(sentinel).await?;
-        let mut question = redis::cmd("SENTINEL");
-        question
-            .arg("GET-MASTER-ADDR-BY-NAME")
-            .arg(&self.sentinels.master);
-        let asking = wire.ask(&question);
-        let answer = tokio::time::timeout(self.asking.connect_timeout, asking)
-            .await
-            .unwrap_or(Err(LinkError::Timeout))?;
-        let Value::Array(answer) = answer else {
-            let master = &self.sentinels.master;
-            return Err(LinkError::Refused(format!(
-                "sentinel {sentinel} knows no master {master:?}"
-            )));
-        };
-        let mut answer = answer.into_iter();
-        let (Some(host), Some(port)) = (answer.next(), answer.next()) else {
-            return Err(LinkError::Unexpected(
-                "an address without host or port".to_owned(),
-            ));
-        };
-        let port = u16::try_from(integer(port)?)
-            .map_err(|_| LinkError::Unexpected("a port that is none".to_owned()))?;
-        Ok(Endpoint::Tcp {
-            host: text(host)?,
-            port,
-        })
+    /// Asks again and again, and ends when another master is named: the old one may be cut off from its sentinels and
+    /// go on as if nothing had happened.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
+    pub(crate) async fn replaced(&self, current: &Endpoint) -> LinkError {
+        loop {
+            let pause = ASK_AGAIN.mul_f64(rand::rng().random_range(0.8..=1.2));
+            tokio::time::sleep(pause).await;
+            // Without sentinels nobody knows better.
+            let Ok(named) = self.ask_all().await else {
+                continue;
+            };
+            let last = Named::last_failover(named);
+            if let Some(other) = last.first()
+                && !last.iter().any(|named| named.master == *current)
+            {
+                return LinkError::Disconnected(format!(
+                    "the sentinels name {} as the master now",
+                    other.master
+                ));
+            }
+        }
     }
+
+    /// What the sentinels say; an error if none of them says anything.
+    async fn ask_all(&self) -> Result<Vec<Named>, LinkError> {
+        let endpoints = &self.sentinels.endpoints;
+        let mut asked: FuturesUnordered<_> = endpoints.iter().map(|sentinel| self.ask(sentinel)).collect();
+        let mut named: Vec<Named> = Vec::new();
+        let mut failure = None;
+        let mut deadline = None;
+        loop {
+            let next = match deadline {
+                None => asked.next().await,
+                Some(deadline) => tokio::time::timeout_at(deadline, asked.next())
+                    .await
+                    .unwrap_or(None),
+            };
+            match next {
+                None => break,
+                Some(Ok(one)) => named.push(one),
+                Some(Err(error)) => failure = Some(error),
+            }
+            if named.len() > endpoints.len() / 2 {
+                deadline.get_or_insert_with(|| Instant::now() + GRACE);
+            }
+        }
+        match failure {
+            Some(failure) if named.is_empty() => Err(failure),
+            _ => Ok(named),
+        }
+    }
+
+    async fn ask(&self, sentinel: &Endpoint) -> Result<Named, LinkError> {
+        let asking = async {
+            let mut wire = self.asking.dial(sentinel).await?;
+            let question = self.question("GET-MASTER-ADDR-BY-NAME");
+            let Value::Array(answer) = wire.ask(&question).await? else {
+                let master = &self.sentinels.master;
+                return Err(LinkError::Refused(format!(
+                    "sentinel {sentinel} knows no master {master:?}"
+                )));
+            };
+            let mut answer = answer.into_iter();
+            let (Some(host), Some(port)) = (answer.next(), answer.next()) else {
+                return Err(LinkError::Unexpected(
+                    "an address without host or port".to_owned(),
+                ));
+            };
+            let port = u16::try_from(integer(port)?)
+                .map_err(|_| LinkError::Unexpected("a port that is none".to_owned()))?;
+            let host = text(host)?;
+            // What stands in for a sentinel may not know this one.
+            let about = wire.ask(&self.question("MASTER")).await;
+            Ok(Named {
+                master: Endpoint::Tcp { host, port },
+                epoch: about.and_then(epoch).unwrap_or_default(),
+            })
+        };
+        tokio::time::timeout(2 * self.asking.connect_timeout, asking)
+            .await
+            .unwrap_or(Err(LinkError::Timeout))
+    }
+
+    fn question(&self, name: &str) -> redis::Cmd {
+        let mut question = redis::cmd("SENTINEL");
+        question.arg(name).arg(&self.sentinels.master);
+        question
+    }
+}
+
+/// What a sentinel says.
+#[derive(Debug)]
+struct Named {
+    master: Endpoint,
+    /// Of the failover that made it the master.
+    epoch: i64,
+}
+
+impl Named {
+    /// Those of the greatest epoch, and first of them what most say. A sentinel that is cut off from the others goes
+    /// on to tell what it knew; but each failover has a greater epoch.
+    fn last_failover(mut named: Vec<Self>) -> Vec<Self> {
+        let epoch = named.iter().map(|named| named.epoch).max();
+        named.retain(|named| Some(named.epoch) == epoch);
+        let masters: Vec<_> = named.iter().map(|named| named.master.clone()).collect();
+        let votes = |named: &Self| masters.iter().filter(|master| **master == named.master).count();
+        named.sort_by_cached_key(|named| std::cmp::Reverse(votes(named)));
+        named
+    }
+}
+
+/// Reads `SENTINEL MASTER`.
+fn epoch(answer: Value) -> Result<i64, LinkError> {
+    let mut fields = items(answer)?.into_iter();
+    while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
+        if matches!(&name, Value::BulkString(name) if name == b"config-epoch") {
+            return integer(value);
+        }
+    }
+    Err(LinkError::Unexpected("a master without epoch".to_owned()))
 }
 
 impl fmt::Display for Watched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "master {:?} by sentinels", self.sentinels.master)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_failover_counts_before_the_majority() {
+        let named = |port, epoch| Named {
+            master: Endpoint::Tcp {
+                host: "127.0.0.1".to_owned(),
+                port,
+            },
+            epoch,
+        };
+        let best = |named| {
+            let named = Named::last_failover(named).into_iter().next();
+            named.map(|best| best.master.to_string())
+        };
+        assert_eq!(best(Vec::new()), None);
+        let cut_off = vec![named(1, 3), named(1, 3), named(2, 4)];
+        assert_eq!(best(cut_off).as_deref(), Some("127.0.0.1:2"));
+        let unknown = vec![named(1, 0), named(2, 0), named(2, 0)];
+        assert_eq!(best(unknown).as_deref(), Some("127.0.0.1:2"));
+    }
+
+    #[test]
+    fn an_epoch_is_read_from_lists_and_maps() {
+        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let list = vec![text("name"), text("main"), text("config-epoch"), text("7")];
+        assert_eq!(epoch(Value::Array(list)).unwrap(), 7);
+        let map = Value::Map(vec![(text("config-epoch"), text("8"))]);
+        assert_eq!(epoch(map).unwrap(), 8);
+        assert!(epoch(Value::Array(vec![text("config-epoch")])).is_err());
+        assert!(epoch(Value::Nil).is_err());
     }
 }

@@ -13,9 +13,13 @@
 //! never waits for longer than a connection may take to answer. (A channel that was *Active* is let in at once while
 //! the connection is made again: whoever joins it is told of the gap with all others.)
 //!
+//! A subscription that Redis refuses (an ACL user without the channel) fails alone. Once it has been *Active*, it
+//! belongs to what must be subscribed to again: no connection counts until all of it is.
+//!
 //! Messages are handed over before the next is read. A node that cannot keep up therefore fills Redis's output
 //! buffer, at whose limit Redis ends the connection: that is a gap, of which the sink is told.
 
+mod changes;
 mod messages;
 mod target;
 
@@ -32,17 +36,22 @@ use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::dial::{Reader, Wire, Writer};
 use crate::error::LinkError;
 use crate::nodes::is_well;
 use crate::options::{Endpoint, Options};
-use messages::{BATCH, Change, Received, pack};
+use changes::{BATCH, Change, Refused, Unanswered};
+use messages::Received;
 use target::{Target, cut_off};
 
-/// How often a silent connection is asked whether it lives.
+/// How often a server is asked whether it lives.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
+
+/// After a connection that lasted for less, the next attempts come more and more slowly.
+const LASTING: Duration = Duration::from_secs(1);
 
 /// Takes what is published.
 pub trait Sink: Send + Sync + 'static {
@@ -105,6 +114,7 @@ struct State {
     channels: HashMap<Bytes, Channel>,
     /// To be sent, in order.
     changes: Vec<Change>,
+    unanswered: Unanswered,
     /// Ends that Redis has not confirmed, by channel. Until then, what it confirms of such a channel is older.
     ending: HashMap<Bytes, usize>,
     /// Why nothing new is let in; `None` while there is a connection.
@@ -254,16 +264,18 @@ impl Shared {
         loop {
             let error = match self.connect(&target).await {
                 Ok((wire, endpoint, subscribed)) => {
-                    backoff = Backoff::default();
                     tracing::info!(address = %endpoint, "subscribed at Redis");
                     let missed = self.let_in(subscribed);
                     if was_connected {
                         self.sink.restored(missed);
                     }
                     was_connected = true;
-                    let watch = target.is_cluster().then_some(&endpoint);
-                    let error = self.serve(wire, watch).await;
+                    let since = Instant::now();
+                    let error = self.serve(wire, &endpoint, &target).await;
                     tracing::warn!(address = %endpoint, %error, "subscriptions at Redis lost");
+                    if since.elapsed() >= LASTING {
+                        backoff = Backoff::default();
+                    }
                     error
                 }
                 Err(error) => error,
@@ -306,7 +318,8 @@ impl Shared {
             match Received::of(value)? {
                 Received::Subscribed(_) => confirmed += 1,
                 Received::Message(channel, payload) => self.sink.message(&channel, payload),
-                Received::Unsubscribed(_) | Received::Text(_) | Received::Other => {}
+                Received::Refused(error) => return Err(error),
+                Received::Unsubscribed(_) | Received::Text(_) | Received::Pong | Received::Other => {}
             }
         }
         Ok(())
@@ -317,6 +330,7 @@ impl Shared {
         let mut state = self.state.lock();
         state.unusable = None;
         state.changes.clear();
+        state.unanswered = Unanswered::default();
         state.ending.clear();
         if state.channels.len() < subscribed.len() {
             let unwanted = |channel: &mut Bytes| !state.channels.contains_key(channel);
@@ -351,37 +365,43 @@ impl Shared {
         }
     }
 
-    /// `watch`: the node of a cluster that it is. It may be cut off from the others without its connections noticing.
-    async fn serve(&self, wire: Wire, watch: Option<&Endpoint>) -> LinkError {
+    async fn serve(&self, wire: Wire, endpoint: &Endpoint, target: &Target) -> LinkError {
         let Wire {
             reader,
             writer,
             is_resp3,
         } = wire;
+        // A node may be cut off from its cluster without its connections noticing. Without RESP3 nothing can be asked
+        // beside subscriptions.
+        let asks_health = is_resp3 && target.is_cluster();
         tokio::select! {
-            error = self.write(writer, is_resp3 && watch.is_some()) => error,
-            error = self.read(reader, watch) => error,
+            error = self.write(writer, asks_health) => error,
+            error = self.read(reader, endpoint) => error,
+            error = target.replaced(endpoint) => error,
         }
     }
 
     async fn write(&self, mut writer: Writer, asks_health: bool) -> LinkError {
+        let mut next_question = Instant::now() + PING_INTERVAL;
         loop {
             let mut packed = Vec::new();
-            let changes = std::mem::take(&mut self.state.lock().changes);
-            pack(&changes, self.kind, &mut packed);
+            {
+                let mut state = self.state.lock();
+                let changes = std::mem::take(&mut state.changes);
+                // However much there is to change.
+                if Instant::now() >= next_question {
+                    next_question = Instant::now() + PING_INTERVAL;
+                    state.unanswered.ask(&redis::cmd("PING"), &mut packed);
+                    if asks_health {
+                        let question = redis::cmd("CLUSTER").arg("INFO").to_owned();
+                        state.unanswered.ask(&question, &mut packed);
+                    }
+                }
+                state.unanswered.send(changes, self.kind, &mut packed);
+            }
             if packed.is_empty() {
-                if tokio::time::timeout(PING_INTERVAL, self.filled.notified())
-                    .await
-                    .is_ok()
-                {
-                    continue;
-                }
-                redis::cmd("PING").write_packed_command(&mut packed);
-                if asks_health {
-                    redis::cmd("CLUSTER")
-                        .arg("INFO")
-                        .write_packed_command(&mut packed);
-                }
+                let _ = tokio::time::timeout_at(next_question, self.filled.notified()).await;
+                continue;
             }
             let writing = async {
                 writer.write_all(&packed).await?;
@@ -395,7 +415,7 @@ impl Shared {
         }
     }
 
-    async fn read(&self, mut reader: Reader, watch: Option<&Endpoint>) -> LinkError {
+    async fn read(&self, mut reader: Reader, endpoint: &Endpoint) -> LinkError {
         loop {
             let next = match reader.next().now_or_never() {
                 Some(next) => next,
@@ -419,10 +439,15 @@ impl Shared {
                 }
                 Ok(Received::Unsubscribed(channel)) => self.confirm_end(&channel),
                 Ok(Received::Text(text)) => {
-                    if let Some(endpoint) = watch
-                        && !is_well(&text)
-                    {
+                    self.state.lock().unanswered.answered();
+                    if !is_well(&text) {
                         return cut_off(endpoint);
+                    }
+                }
+                Ok(Received::Pong) => self.state.lock().unanswered.answered(),
+                Ok(Received::Refused(error)) => {
+                    if let Err(error) = self.refuse(error) {
+                        return error;
                     }
                 }
                 Ok(Received::Other) => {}
@@ -433,6 +458,7 @@ impl Shared {
 
     fn confirm(&self, channel: &Bytes) {
         let mut state = self.state.lock();
+        state.unanswered.subscribed();
         if state.ending.contains_key(channel) {
             // Of a subscription that was ended since; another one may be on its way.
             return;
@@ -451,12 +477,47 @@ impl Shared {
 
     fn confirm_end(&self, channel: &Bytes) {
         let mut state = self.state.lock();
+        state.unanswered.unsubscribed();
         if let Some(count) = state.ending.get_mut(channel) {
             *count -= 1;
             if *count == 0 {
                 state.ending.remove(channel);
             }
         }
+    }
+
+    /// Nobody may subscribe to one of several channels: which, shows when they are asked for one by one. An error that
+    /// is of no channel ends the connection.
+    fn refuse(&self, error: LinkError) -> Result<(), LinkError> {
+        let mut state = self.state.lock();
+        let Refused::Subscribe(channels) = state.unanswered.refused() else {
+            return Err(error);
+        };
+        if !error.is_code("NOPERM") && !error.is_code("ERR") {
+            return Err(error);
+        }
+        let is_alone = channels.len() == 1;
+        let mut refused = Vec::new();
+        for channel in channels {
+            // As in `confirm`: ended since.
+            if state.ending.contains_key(&channel) {
+                continue;
+            }
+            if !matches!(state.channels.get(&channel), Some(Channel::Pending(_))) {
+                continue;
+            }
+            if !is_alone {
+                state.changes.push(Change::SubscribeAlone(channel));
+            } else if let Some(Channel::Pending(waiting)) = state.channels.remove(&channel) {
+                refused.extend(waiting);
+            }
+        }
+        drop(state);
+        self.filled.notify_one();
+        for told in refused {
+            let _ = told.send(Err(error.clone()));
+        }
+        Ok(())
     }
 }
 

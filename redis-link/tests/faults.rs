@@ -379,3 +379,124 @@ async fn channels_that_come_and_go_end_as_they_were_left() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_refused_subscription_fails_alone() {
+    let server = Server::start(&[]);
+    let cli = server.cli(&[
+        "ACL",
+        "SETUSER",
+        "app",
+        "on",
+        "nopass",
+        "+@all",
+        "~*",
+        "resetchannels",
+        "&alive",
+        "&open*",
+    ]);
+    assert_eq!(cli.trim(), "OK");
+    let mut options = server.options();
+    options.credentials.user = "app".to_owned();
+    for force_resp2 in [false, true] {
+        options.force_resp2 = force_resp2;
+        let subscriptions = Subscriptions::open(
+            &options,
+            Kind::Plain,
+            Bytes::from_static(b"alive"),
+            Arc::new(Log::default()),
+        );
+        eventually("a connection", async || subscriptions.ready().ok()).await;
+        let subscriber = async || server.cli(&["CLIENT", "LIST", "TYPE", "pubsub"]);
+        let before = subscriber().await;
+        let names = (0..1000).map(|index| match index {
+            300 | 301 | 999 => format!("shut{index}"),
+            _ => format!("open{index}"),
+        });
+        // Asked for together: most are in one command with a refused one.
+        let subscribing = names.map(|name| {
+            let confirmed = subscriptions.subscribe(Bytes::from(name.clone()));
+            async move { (name, confirmed.await) }
+        });
+        for (name, confirmed) in join_all(subscribing).await {
+            match confirmed {
+                Ok(()) => assert!(name.starts_with("open"), "{name}"),
+                Err(error) => assert!(
+                    error.is_code("NOPERM") && name.starts_with("shut"),
+                    "{name}: {error}"
+                ),
+            }
+        }
+        assert_eq!(subscriptions.ready(), Ok(()));
+        assert_eq!(subscriptions.len(), 997);
+        // It is still the same connection.
+        let id = |list: &str| list.split(' ').next().map(str::to_owned);
+        assert_eq!(id(&subscriber().await), id(&before));
+    }
+}
+
+#[tokio::test]
+async fn a_busy_connection_with_subscriptions_is_asked_as_well() {
+    let (listener, options) = fake().await;
+    let subscriptions = Subscriptions::open(
+        &options,
+        Kind::Plain,
+        Bytes::from_static(b"alive"),
+        Arc::new(Log::default()),
+    );
+    let mut stream = accept(&listener).await;
+    let mut seen = Vec::new();
+    read_until(&mut stream, &mut seen, "alive\r\n").await;
+    stream
+        .write_all(b"*3\r\n$9\r\nsubscribe\r\n$5\r\nalive\r\n:1\r\n")
+        .await
+        .unwrap();
+    eventually("a connection", async || subscriptions.ready().ok()).await;
+    seen.clear();
+    let changing = async {
+        for index in 0_u64.. {
+            drop(subscriptions.subscribe(Bytes::from(index.to_string())));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        () = changing => {}
+        () = read_until(&mut stream, &mut seen, "PING\r\n") => {}
+    }
+    assert!(String::from_utf8_lossy(&seen).matches("SUBSCRIBE").count() > 10);
+}
+
+#[tokio::test]
+async fn a_server_that_loads_its_data_is_not_ready() {
+    let mut server = Server::start(&[
+        "--enable-debug-command",
+        "yes",
+        "--key-load-delay",
+        "1000",
+        "--loading-process-events-interval-bytes",
+        "1024",
+    ]);
+    server.cli(&["DEBUG", "POPULATE", "2000", "key", "100"]);
+    assert_eq!(server.cli(&["SAVE"]).trim(), "OK");
+    server.kill();
+    server.start_again();
+    let commands = Commands::open(&server.options());
+    let subscriptions = Subscriptions::open(
+        &server.options(),
+        Kind::Plain,
+        Bytes::from_static(b"alive"),
+        Arc::new(Log::default()),
+    );
+    let is_loading = |error: &LinkError| error.to_string().to_lowercase().contains("loading");
+    eventually("the refusals", async || {
+        let (one, other) = (commands.ready().err()?, subscriptions.ready().err()?);
+        (is_loading(&one) && is_loading(&other)).then_some(())
+    })
+    .await;
+    eventually("the connections", async || {
+        commands.ready().and(subscriptions.ready()).ok()
+    })
+    .await;
+    let size = commands.call(command(&["DBSIZE"])).await.unwrap();
+    assert_eq!(integer(size).unwrap(), 2000);
+}

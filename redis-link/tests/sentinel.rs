@@ -11,8 +11,11 @@ use tidegate_redis_link::{
     Commands, Credentials, Endpoint, Kind, LinkError, Sentinels, Sink, Subscriptions, Topology,
 };
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
 use support::sentinel::Watched;
-use support::{command, eventually};
+use support::{Server, command, eventually};
 
 #[derive(Default)]
 struct Log(Mutex<Vec<Bytes>>, Mutex<usize>);
@@ -97,4 +100,83 @@ async fn a_failover_is_followed() {
         error.contains("knows no master \"other\"").then_some(())
     })
     .await;
+}
+
+/// Says to whoever asks who the master is, and of which epoch.
+async fn fake_sentinel(says: Arc<Mutex<(u16, u32)>>) -> Endpoint {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let says = says.clone();
+            tokio::spawn(async move {
+                let mut question = Vec::new();
+                while stream.read_buf(&mut question).await.is_ok_and(|count| count > 0) {
+                    let (port, epoch) = *says.lock();
+                    let text = String::from_utf8_lossy(&question);
+                    let answer = if text.contains("PING") {
+                        "+PONG\r\n".to_owned()
+                    } else if text.contains("GET-MASTER-ADDR-BY-NAME") {
+                        format!("*2\r\n+127.0.0.1\r\n+{port}\r\n")
+                    } else if text.contains("MASTER") {
+                        format!("*2\r\n$12\r\nconfig-epoch\r\n+{epoch}\r\n")
+                    } else {
+                        "-ERR unknown\r\n".to_owned()
+                    };
+                    question.clear();
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            });
+        }
+    });
+    Endpoint::Tcp {
+        host: "127.0.0.1".to_owned(),
+        port,
+    }
+}
+
+#[tokio::test]
+async fn a_master_that_was_replaced_behind_its_back_is_left() {
+    let (old, new) = (Server::start(&[]), Server::start(&[]));
+    let cut_off = Arc::new(Mutex::new((old.port, 1)));
+    let other = Arc::new(Mutex::new((old.port, 1)));
+    let mut options = old.options();
+    options.force_resp2 = true;
+    options.topology = Topology::Sentinel(Sentinels {
+        endpoints: vec![
+            fake_sentinel(cut_off.clone()).await,
+            fake_sentinel(other.clone()).await,
+        ],
+        master: "main".to_owned(),
+        credentials: Credentials::default(),
+        client_name: String::new(),
+        tls: None,
+    });
+    let commands = Commands::open(&options);
+    let log = Arc::new(Log::default());
+    let subscriptions = Subscriptions::open(&options, Kind::Plain, Bytes::from_static(b"alive"), log.clone());
+    eventually("a connection", async || subscriptions.ready().ok()).await;
+    subscriptions
+        .subscribe(Bytes::from_static(b"news"))
+        .await
+        .unwrap();
+    eventually("a write", async || {
+        commands.call(command(&["SET", "a", "1"])).await.ok()
+    })
+    .await;
+    assert_eq!(old.cli(&["GET", "a"]).trim(), "1");
+
+    // The old master lives, and one sentinel knows no better.
+    *other.lock() = (new.port, 2);
+    eventually("a write at the new master", async || {
+        let _ = commands.call(command(&["SET", "b", "1"])).await;
+        (new.cli(&["GET", "b"]).trim() == "1").then_some(())
+    })
+    .await;
+    eventually("the subscriptions at the new master", async || {
+        (*log.1.lock() == 1).then_some(())
+    })
+    .await;
+    new.cli(&["PUBLISH", "news", "after"]);
+    eventually("the message", async || (log.0.lock().len() == 1).then_some(())).await;
 }

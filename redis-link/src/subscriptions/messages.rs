@@ -1,38 +1,10 @@
-//! What a connection with subscriptions sends and is sent.
+//! What a connection with subscriptions is sent.
 
 use bytes::Bytes;
 use redis::{PushKind, Value};
 
-use super::Kind;
 use crate::error::LinkError;
-use crate::values::{bytes, checked, text};
-
-/// Channels in one command.
-pub(super) const BATCH: usize = 512;
-
-#[derive(Clone, Debug)]
-pub(super) enum Change {
-    Subscribe(Bytes),
-    Unsubscribe(Bytes),
-}
-
-/// Appends commands for changes. Neighbouring ones of one kind become one command.
-pub(super) fn pack(changes: &[Change], kind: Kind, out: &mut Vec<u8>) {
-    let is_subscribe = |change: &Change| matches!(change, Change::Subscribe(_));
-    for alike in changes.chunk_by(|one, next| is_subscribe(one) == is_subscribe(next)) {
-        for batch in alike.chunks(BATCH) {
-            let name = match batch.first() {
-                Some(Change::Subscribe(_)) => kind.subscribe(),
-                _ => kind.unsubscribe(),
-            };
-            let mut command = redis::cmd(name);
-            for Change::Subscribe(channel) | Change::Unsubscribe(channel) in batch {
-                command.arg(&channel[..]);
-            }
-            command.write_packed_command(out);
-        }
-    }
-}
+use crate::values::{bytes, text};
 
 /// What comes in.
 #[derive(Debug)]
@@ -44,14 +16,18 @@ pub(super) enum Received {
     /// The answer to a question of our own.
     Text(String),
     /// The answer to a ping.
+    Pong,
+    /// An error in the place of an answer.
+    Refused(LinkError),
     Other,
 }
 
 impl Received {
     /// # Errors
-    /// An error that the server sent, or [`LinkError::Unexpected`]; both leave nothing to be read on.
+    /// [`LinkError::Unexpected`], which leaves nothing to be read on.
     pub(super) fn of(value: Value) -> Result<Self, LinkError> {
-        match checked(value)? {
+        match value {
+            Value::ServerError(error) => Ok(Self::Refused(LinkError::server(&error))),
             Value::Push { kind, data } => {
                 let mut data = data.into_iter();
                 match kind {
@@ -70,9 +46,11 @@ impl Received {
                     b"message" | b"smessage" => message(&mut parts),
                     b"subscribe" | b"ssubscribe" => Ok(Self::Subscribed(part(&mut parts)?)),
                     b"unsubscribe" | b"sunsubscribe" => Ok(Self::Unsubscribed(part(&mut parts)?)),
+                    b"pong" => Ok(Self::Pong),
                     _ => Ok(Self::Other),
                 }
             }
+            Value::SimpleString(_) => Ok(Self::Pong),
             value @ (Value::BulkString(_) | Value::VerbatimString { .. }) => Ok(Self::Text(text(value)?)),
             _ => Ok(Self::Other),
         }

@@ -44,6 +44,14 @@ impl Target {
         matches!(self, Self::Cluster(..) | Self::Slot(..))
     }
 
+    /// Ends when `current` is not the server to ask any more.
+    pub(super) async fn replaced(&self, current: &Endpoint) -> LinkError {
+        match self {
+            Self::Watched(watched) => watched.replaced(current).await,
+            Self::Endpoint(..) | Self::Cluster(..) | Self::Slot(..) => std::future::pending().await,
+        }
+    }
+
     pub(super) async fn dial(&self) -> Result<(Wire, Endpoint), LinkError> {
         match self {
             Self::Endpoint(endpoint, login) => Ok((login.dial(endpoint).await?, endpoint.clone())),
