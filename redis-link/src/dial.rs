@@ -12,8 +12,8 @@ use tokio_rustls::TlsConnector;
 use tokio_util::codec::FramedRead;
 
 use crate::error::LinkError;
-use crate::options::{Credentials, Endpoint, Options, Tls};
-use crate::values::checked;
+use crate::options::{Credentials, Endpoint, Options, Tls, Topology};
+use crate::values::{checked, items, text};
 
 /// Room for what is read at once: many small answers or messages.
 const READ_BUFFER: usize = 64 * 1024;
@@ -27,6 +27,8 @@ pub(crate) struct Login {
     pub(crate) tls: Option<Tls>,
     pub(crate) connect_timeout: Duration,
     pub(crate) force_resp2: bool,
+    /// Have nothing to do with nodes of a cluster: names and commands for them differ.
+    pub(crate) refuses_clusters: bool,
 }
 
 /// A connection. Answers come in the order of commands; messages of subscriptions come in between.
@@ -35,6 +37,8 @@ pub(crate) struct Wire {
     pub(crate) writer: Writer,
     /// Any command is allowed beside subscriptions.
     pub(crate) is_resp3: bool,
+    /// Whether the server is a node of a cluster, if it has said so.
+    is_cluster: Option<bool>,
 }
 
 pub(crate) type Reader = FramedRead<ReadHalf<Box<dyn Stream>>, ValueCodec>;
@@ -54,6 +58,7 @@ impl Login {
             tls: options.tls.clone(),
             connect_timeout: options.connect_timeout,
             force_resp2: options.force_resp2,
+            refuses_clusters: matches!(options.topology, Topology::Single(_)),
         }
     }
 
@@ -70,6 +75,7 @@ impl Login {
                 reader,
                 writer,
                 is_resp3: false,
+                is_cluster: None,
             };
             self.introduce(&mut wire).await?;
             Ok(wire)
@@ -108,6 +114,13 @@ impl Login {
         if !wire.is_resp3 {
             self.introduce_resp2(wire).await?;
         }
+        if self.refuses_clusters && wire.is_cluster().await? {
+            return Err(LinkError::Refused(
+                "it is a node of a Redis Cluster, which did not show at the start: start again, or configure the \
+                 address as that of a cluster"
+                    .to_owned(),
+            ));
+        }
         if self.db != 0 {
             let mut select = redis::cmd("SELECT");
             wire.ask(select.arg(self.db)).await.map_err(refused)?;
@@ -137,7 +150,10 @@ impl Login {
             hello.arg("SETNAME").arg(&self.client_name);
         }
         match wire.ask(&hello).await {
-            Ok(_) => Ok(true),
+            Ok(about) => {
+                wire.is_cluster = mode(about).map(|mode| mode == "cluster");
+                Ok(true)
+            }
             Err(LinkError::Server { code, message }) => {
                 if code == "NOPROTO" || (code == "ERR" && message.contains("unknown command")) {
                     Ok(false)
@@ -167,7 +183,32 @@ impl Login {
     }
 }
 
+/// Reads the answer to `HELLO`.
+fn mode(about: Value) -> Option<String> {
+    let mut fields = items(about).ok()?.into_iter();
+    while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
+        if text(name).is_ok_and(|name| name == "mode") {
+            return text(value).ok();
+        }
+    }
+    None
+}
+
 impl Wire {
+    /// Whether the server is a node of a cluster. Who may not know it is believed not to be at one.
+    pub(crate) async fn is_cluster(&mut self) -> Result<bool, LinkError> {
+        if let Some(known) = self.is_cluster {
+            return Ok(known);
+        }
+        let known = match self.ask(redis::cmd("INFO").arg("cluster")).await {
+            Ok(info) => text(info)?.lines().any(|line| line.trim() == "cluster_enabled:1"),
+            Err(LinkError::Server { .. }) => false,
+            Err(error) => return Err(error),
+        };
+        self.is_cluster = Some(known);
+        Ok(known)
+    }
+
     /// Asks one thing and waits for the answer; for connections on which nothing else happens.
     pub(crate) async fn ask(&mut self, command: &Cmd) -> Result<Value, LinkError> {
         self.writer.write_all(&command.get_packed_command()).await?;

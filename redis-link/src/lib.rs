@@ -19,6 +19,7 @@ mod call;
 mod cluster;
 mod commands;
 mod dial;
+mod discovery;
 mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;

@@ -370,6 +370,7 @@ impl Shared {
             reader,
             writer,
             is_resp3,
+            ..
         } = wire;
         // A node may be cut off from its cluster without its connections noticing. Without RESP3 nothing can be asked
         // beside subscriptions.

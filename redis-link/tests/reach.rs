@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tidegate_certs::test_ca::{Issued, KeyKind, TestCa};
+use tidegate_certs::test_ca::{Issued, TestCa};
 use tidegate_certs::{ClientTls, client_config};
 use tidegate_redis_link::{
     Commands, Endpoint, Kind, LinkError, Options, Sink, Subscriptions, Tls, Topology, text,
 };
 
-use support::{Server, command, eventually, free_port};
+use support::secured::Secured;
+use support::{Server, command, eventually};
 
 #[derive(Default)]
 struct Log(Mutex<Vec<Bytes>>);
@@ -64,108 +65,67 @@ async fn refusal(options: &Options, part: &str) {
     .await;
 }
 
-struct Secured {
-    ca: TestCa,
-    server: Server,
-    port: u16,
-    directory: tempfile::TempDir,
-}
-
-/// A server that demands certificates, whose own names only `redis.test`.
-fn secured() -> Secured {
-    let ca = TestCa::new().unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let issued = ca.server(KeyKind::P256, &["redis.test"]).unwrap();
-    let write = |name: &str, pem: &str| {
-        let path = directory.path().join(name);
-        std::fs::write(&path, pem).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
-    let (cert, key) = (
-        write("cert.pem", &issued.cert_pem),
-        write("key.pem", &issued.key_pem),
-    );
-    let ca_file = write("ca.pem", ca.certificate_pem());
-    let port = free_port();
-    let server = Server::start(&[
-        "--tls-port",
-        &port.to_string(),
-        "--tls-cert-file",
-        &cert,
-        "--tls-key-file",
-        &key,
-        "--tls-ca-cert-file",
-        &ca_file,
-        "--tls-auth-clients",
-        "yes",
-    ]);
-    Secured {
-        ca,
-        server,
-        port,
-        directory,
-    }
-}
-
-impl Secured {
-    fn options(&self, client: Option<&Issued>, ca_pem: &str, name: Option<&str>) -> Options {
-        let config = client_config(ClientTls {
-            server_ca_pem: ca_pem,
-            cert_pem: client.map_or("", |client| &client.cert_pem),
-            key_pem: client.map_or("", |client| &client.key_pem),
-            insecure_skip_verify: false,
-            ..ClientTls::default()
-        });
-        let mut options = self.server.options();
-        options.topology = Topology::Single(Endpoint::Tcp {
-            host: "127.0.0.1".to_owned(),
-            port: self.port,
-        });
-        options.tls = Some(Tls {
-            config: Arc::new(config.unwrap()),
-            server_name: name.map(str::to_owned),
-        });
-        options
-    }
+fn options(secured: &Secured, client: Option<&Issued>, ca_pem: &str, name: Option<&str>) -> Options {
+    let config = client_config(ClientTls {
+        server_ca_pem: ca_pem,
+        cert_pem: client.map_or("", |client| &client.cert_pem),
+        key_pem: client.map_or("", |client| &client.key_pem),
+        insecure_skip_verify: false,
+        ..ClientTls::default()
+    });
+    let mut options = secured.server.options();
+    options.topology = Topology::Single(Endpoint::Tcp {
+        host: "127.0.0.1".to_owned(),
+        port: secured.port,
+    });
+    options.tls = Some(Tls {
+        config: Arc::new(config.unwrap()),
+        server_name: name.map(str::to_owned),
+    });
+    options
 }
 
 #[tokio::test]
 async fn tls_is_mutual_and_checks_names() {
-    let secured = secured();
+    let secured = Secured::start(&[]);
     let client = secured.ca.client("tidegate").unwrap();
     let ca_pem = secured.ca.certificate_pem();
     for resp2 in [false, true] {
-        let mut options = secured.options(Some(&client), ca_pem, Some("redis.test"));
+        let mut options = options(&secured, Some(&client), ca_pem, Some("redis.test"));
         options.force_resp2 = resp2;
         works(&options).await;
     }
     // The certificate does not name the address.
-    refusal(&secured.options(Some(&client), ca_pem, None), "not valid for").await;
+    refusal(&options(&secured, Some(&client), ca_pem, None), "not valid for").await;
     let other = TestCa::new().unwrap();
     refusal(
-        &secured.options(Some(&client), other.certificate_pem(), Some("redis.test")),
+        &options(
+            &secured,
+            Some(&client),
+            other.certificate_pem(),
+            Some("redis.test"),
+        ),
         "invalid peer certificate",
     )
     .await;
     // Without a certificate of our own the server ends the connection.
     refusal(
-        &secured.options(None, ca_pem, Some("redis.test")),
+        &options(&secured, None, ca_pem, Some("redis.test")),
         "no connection",
     )
     .await;
     // Plain text to a port that speaks TLS.
-    let mut plain = secured.options(None, ca_pem, None);
+    let mut plain = options(&secured, None, ca_pem, None);
     plain.tls = None;
     let commands = Commands::open(&plain);
     assert!(commands.call(command(&["PING"])).await.is_err());
-    drop(secured.directory);
 }
 
 #[tokio::test]
 async fn certificates_are_not_checked_if_told_so() {
-    let secured = secured();
+    let secured = Secured::start(&[]);
     let client = secured.ca.client("tidegate").unwrap();
-    let mut options = secured.options(Some(&client), secured.ca.certificate_pem(), None);
+    let mut options = options(&secured, Some(&client), secured.ca.certificate_pem(), None);
     let config = client_config(ClientTls {
         server_ca_pem: "",
         cert_pem: &client.cert_pem,
@@ -248,4 +208,31 @@ async fn a_user_may_have_no_password_and_few_rights() {
         options.credentials = tidegate_redis_link::Credentials::default();
         refusal(&options, "NOAUTH").await;
     }
+}
+
+#[tokio::test]
+async fn a_node_of_a_cluster_is_no_single_server() {
+    let server = Server::start(&["--cluster-enabled", "yes"]);
+    let lonely = Server::start(&[]);
+    for resp2 in [false, true] {
+        let mut options = server.options();
+        options.force_resp2 = resp2;
+        refusal(&options, "node of a Redis Cluster").await;
+        options.db = 3;
+        refusal(&options, "node of a Redis Cluster").await;
+        options.discover_cluster().await.unwrap();
+        assert!(matches!(&options.topology, Topology::Cluster { seeds } if *seeds == [server.endpoint()]));
+        assert_eq!(options.db, 0);
+
+        let mut options = lonely.options();
+        options.force_resp2 = resp2;
+        options.db = 3;
+        options.discover_cluster().await.unwrap();
+        assert!(matches!(options.topology, Topology::Single(_)));
+        assert_eq!(options.db, 3);
+    }
+    let mut nowhere = lonely.options();
+    drop(lonely);
+    assert!(nowhere.discover_cluster().await.is_err());
+    assert!(matches!(nowhere.topology, Topology::Single(_)));
 }

@@ -74,12 +74,13 @@ enum Place {
 }
 
 impl Engines {
-    /// Makes the engines that a configuration asks for. Servers are connected to in the background, for ever. Must be
+    /// Makes the engines that a configuration asks for. Servers are connected to in the background, for ever; an
+    /// address of Redis is asked before, for as long as connecting may take, whether it is that of a cluster. Must be
     /// called inside a Tokio runtime.
     ///
     /// # Errors
     /// [`EnginesError`] for an address or a certificate that cannot be used.
-    pub fn new(config: &Config) -> Result<Self, EnginesError> {
+    pub async fn open(config: &Config) -> Result<Self, EnginesError> {
         let (own_broker, own_presence) = (&config.broker, &config.presence_manager);
         // One half may be replaced, and the other still use the engine. Both use its connections.
         let engine = if own_broker.enabled && own_presence.enabled {
@@ -90,7 +91,7 @@ impl Engines {
                 count: options.sharded_pub_sub_partitions,
                 balanced: options.sharded_pub_sub_balanced,
             };
-            Place::new(&config.engine.r#type, &config.engine.redis.redis, partitioning)?
+            Place::open(&config.engine.r#type, &config.engine.redis.redis, partitioning).await?
         };
         let (broker_place, uses_lists) = if own_broker.enabled && own_broker.r#type == "nats" {
             (Place::nats(&own_broker.nats)?, false)
@@ -100,7 +101,7 @@ impl Engines {
                 count: options.sharded_pub_sub_partitions,
                 balanced: options.sharded_pub_sub_balanced,
             };
-            let place = Place::new(&own_broker.r#type, &own_broker.redis.redis, partitioning)?;
+            let place = Place::open(&own_broker.r#type, &own_broker.redis.redis, partitioning).await?;
             (place, options.history_use_lists)
         } else {
             (engine.clone(), config.engine.redis.options.history_use_lists)
@@ -113,7 +114,7 @@ impl Engines {
                 hash_field_ttl: redis.options.presence_hash_field_ttl,
             };
             (
-                Place::new(&own_presence.r#type, &redis.redis, Partitioning::default())?,
+                Place::open(&own_presence.r#type, &redis.redis, Partitioning::default()).await?,
                 options,
             )
         } else {
@@ -221,9 +222,9 @@ fn need(probes: &mut Vec<(Shards, Needs)>, shards: &Shards, needs: Needs) {
 }
 
 impl Place {
-    fn new(kind: &str, redis: &Redis, partitioning: Partitioning) -> Result<Self, EnginesError> {
+    async fn open(kind: &str, redis: &Redis, partitioning: Partitioning) -> Result<Self, EnginesError> {
         Ok(match kind {
-            "redis" => Self::Redis(Shards::open(shards(redis)?, &redis.prefix, partitioning)),
+            "redis" => Self::Redis(Shards::discover(shards(redis)?, &redis.prefix, partitioning).await),
             _ => Self::Memory,
         })
     }

@@ -77,7 +77,7 @@ impl Server {
         }
         let workers = Workers::start(trim).map_err(StartError::Workers)?;
         let sockets = listeners::Sockets::bind(config, workers.handles().len())?;
-        let engines = Engines::new(config).map_err(StartError::Engines)?;
+        let engines = Engines::open(config).await.map_err(StartError::Engines)?;
         tracing::info!(engine = engines.name, "engines are set up");
         engines.probe().await.map_err(StartError::EnginesLack)?;
         let node = Node::new(Parts {

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod cluster;
+pub mod secured;
 pub mod sentinel;
 
 use std::net::{TcpListener, TcpStream};

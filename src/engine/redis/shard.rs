@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use tidegate_redis_link::redis::{Cmd, Value};
 use tidegate_redis_link::{Call, Commands, LinkError, Options, Script, Topology};
 
@@ -35,6 +36,17 @@ pub struct Partitioning {
 }
 
 impl Shards {
+    /// As [`open`](Self::open), after each single server has been asked, for as long as connecting may take, whether
+    /// it is one of a cluster (engines.md 3). One that does not answer is taken for what it seems to be; should it
+    /// turn out to be more, it is refused.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
+    pub async fn discover(mut options: Vec<Options>, prefix: &str, partitioning: Partitioning) -> Self {
+        join_all(options.iter_mut().map(Options::discover_cluster)).await;
+        Self::open(options, prefix, partitioning)
+    }
+
     /// Connects in the background to each of the servers, in the order of the configuration, which decides on which
     /// of them a channel lives. Inside of a Tokio runtime.
     #[must_use]

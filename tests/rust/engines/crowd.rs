@@ -4,6 +4,7 @@
 //! How long the longest command took is printed (`--nocapture`), as Redis measures it: a busy machine adds to that,
 //! so it decides nothing here.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -13,7 +14,7 @@ use tidegate::engine::{PresenceStats, PresenceStore, PublishOptions};
 use tidegate::server::Engines;
 
 use crate::brokers::publish;
-use crate::kit::{BrokerKit, TestNode, eventually};
+use crate::kit::{BrokerKit, TestNode, brokers_of, eventually};
 use crate::presence::info;
 use crate::redis::{configured, single};
 use crate::servers::Server;
@@ -54,7 +55,7 @@ async fn presence_of_many(mapping: bool) {
     let mut options = single(&redis);
     options["presence_ttl"] = json!("300s");
     options["presence_user_mapping"] = json!(mapping);
-    let store = Engines::new(&configured(&options)).unwrap().presence;
+    let store = Engines::open(&configured(&options)).await.unwrap().presence;
     eventually("a store that is ready", async || store.ready().ok()).await;
     measure(&redis);
     let channel = "crowd";
@@ -101,7 +102,7 @@ async fn many_channels_are_subscribed_to_again() {
     let redis = Server::start(&[]);
     let config = configured(&single(&redis));
     let kit = BrokerKit {
-        broker: Box::new(move || Engines::new(&config).unwrap().broker),
+        broker: brokers_of(Arc::new(config)),
         is_shared: true,
         has_history: true,
         has_versions: true,

@@ -4,15 +4,35 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
+use tidegate::config::Config;
 use tidegate::engine::{Broker, ClientInfo, Epoch, PresenceStore, Previous, Publication, Receiver};
+use tidegate::server::Engines;
 
 pub use crate::servers::eventually;
+
+pub type Make<T> = Box<dyn Fn() -> BoxFuture<'static, Arc<T>>>;
+
+pub fn brokers_of(config: Arc<Config>) -> Make<dyn Broker> {
+    Box::new(move || {
+        let config = config.clone();
+        async move { Engines::open(&config).await.unwrap().broker }.boxed()
+    })
+}
+
+pub fn stores_of(config: Arc<Config>) -> Make<dyn PresenceStore> {
+    Box::new(move || {
+        let config = config.clone();
+        async move { Engines::open(&config).await.unwrap().presence }.boxed()
+    })
+}
 
 /// How to make brokers of one engine, and what is to be expected of them.
 pub struct BrokerKit {
     /// A broker for one more node on the same servers.
-    pub broker: Box<dyn Fn() -> Arc<dyn Broker>>,
+    pub broker: Make<dyn Broker>,
     /// More than one node can be on it; memory is that of one.
     pub is_shared: bool,
     /// It keeps history; NATS without JetStream does not.
@@ -31,7 +51,7 @@ pub struct BrokerKit {
 /// How to make presence stores of one engine, whose entries live for two seconds.
 pub struct PresenceKit {
     /// A store for one more node on the same servers.
-    pub store: Box<dyn Fn() -> Arc<dyn PresenceStore>>,
+    pub store: Make<dyn PresenceStore>,
     /// More than one node can be on it.
     pub is_shared: bool,
     /// What must live as long as the engine.
@@ -68,7 +88,7 @@ struct Log {
 
 impl TestNode {
     pub async fn new(kit: &BrokerKit) -> Self {
-        let broker = (kit.broker)();
+        let broker = (kit.broker)().await;
         let log = Arc::new(Log::default());
         broker.attach(log.clone());
         eventually("a broker that is ready", async || broker.ready().ok()).await;

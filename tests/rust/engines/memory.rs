@@ -1,9 +1,12 @@
 //! The memory of one node.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use tidegate::engine::memory::{MemoryBroker, MemoryPresence};
+use tidegate::engine::{Broker, PresenceStore};
 
 use crate::kit::{BrokerKit, PresenceKit};
 use crate::{brokers, presence};
@@ -15,7 +18,7 @@ async fn broker() {
             let broker = Arc::new(MemoryBroker::default());
             let swept = broker.clone();
             sweeping(move |now| swept.sweep(now));
-            broker
+            ready(broker as Arc<dyn Broker>).boxed()
         }),
         is_shared: false,
         has_history: true,
@@ -34,7 +37,7 @@ async fn presence() {
             let store = Arc::new(MemoryPresence::new(Duration::from_secs(2)));
             let swept = store.clone();
             sweeping(move |now| swept.sweep(now));
-            store
+            ready(store as Arc<dyn PresenceStore>).boxed()
         }),
         is_shared: false,
         servers: Box::new(()),

@@ -11,7 +11,7 @@ use tidegate::engine::{ClientInfo, EngineError, Publication, PublishOptions};
 use tidegate::server::Engines;
 
 use crate::brokers::{self, kept, publish, query, text};
-use crate::kit::{BrokerKit, Delivered, TestNode};
+use crate::kit::{BrokerKit, Delivered, TestNode, brokers_of};
 use crate::nats_server::NatsServer;
 
 /// The configuration of a node whose broker is NATS.
@@ -30,7 +30,7 @@ fn configured(nats: &Value) -> Config {
 fn kit(nats: &Value, has_history: bool, server: NatsServer) -> BrokerKit {
     let config = Arc::new(configured(nats));
     BrokerKit {
-        broker: Box::new(move || Engines::new(&config).unwrap().broker),
+        broker: brokers_of(config),
         is_shared: true,
         has_history,
         has_versions: true,
@@ -250,9 +250,11 @@ async fn passwords_and_tokens() {
         ),
         (&with_token, format!("t0ken@127.0.0.1:{}", with_token.port)),
     ] {
-        let engines = Engines::new(&configured(&json!({ "url": url }))).unwrap();
+        let engines = Engines::open(&configured(&json!({ "url": url }))).await.unwrap();
         crate::kit::eventually("a connection", async || engines.broker.ready().ok()).await;
-        let refused = Engines::new(&configured(&json!({ "url": server.address() }))).unwrap();
+        let refused = Engines::open(&configured(&json!({ "url": server.address() })))
+            .await
+            .unwrap();
         crate::kit::eventually("the reason", async || {
             let error = refused.broker.ready().err()?;
             error.to_string().contains("authorization").then_some(())
@@ -265,7 +267,7 @@ async fn passwords_and_tokens() {
 async fn servers_that_cannot_keep_history_are_refused() {
     let server = NatsServer::start(false, &[]);
     let config = configured(&json!({ "url": server.address(), "jetstream": { "enabled": true } }));
-    let lack = Engines::new(&config).unwrap().probe().await.unwrap_err();
+    let lack = Engines::open(&config).await.unwrap().probe().await.unwrap_err();
     assert!(lack.to_string().contains("JetStream"), "{lack}");
 
     let server = NatsServer::start(true, &[]);
@@ -277,6 +279,6 @@ async fn servers_that_cannot_keep_history_are_refused() {
     };
     foreign.create_stream(stream).await.unwrap();
     let config = configured(&json!({ "url": server.address(), "jetstream": { "enabled": true } }));
-    let lack = Engines::new(&config).unwrap().probe().await.unwrap_err();
+    let lack = Engines::open(&config).await.unwrap().probe().await.unwrap_err();
     assert!(lack.to_string().contains("centrifugo_history"), "{lack}");
 }

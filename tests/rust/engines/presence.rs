@@ -9,10 +9,10 @@ use crate::kit::{PresenceKit, eventually};
 
 /// Everything.
 pub async fn suite(kit: PresenceKit) {
-    let store = (kit.store)();
+    let store = (kit.store)().await;
     eventually("a store that is ready", async || store.ready().ok()).await;
     let other = if kit.is_shared {
-        (kit.store)()
+        (kit.store)().await
     } else {
         store.clone()
     };

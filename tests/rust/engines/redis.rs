@@ -9,9 +9,10 @@ use tidegate::engine::{ClientInfo, EngineError, PublishOptions, Suppressed};
 use tidegate::server::Engines;
 
 use crate::brokers::{kept, offsets, publish, query, read, text};
-use crate::kit::{BrokerKit, PresenceKit, TestNode, eventually};
+use crate::kit::{BrokerKit, PresenceKit, TestNode, brokers_of, eventually, stores_of};
 use crate::servers::Server;
 use crate::servers::cluster::Cluster;
+use crate::servers::secured::Secured;
 use crate::servers::sentinel::Watched;
 use crate::{brokers, presence};
 
@@ -39,9 +40,8 @@ pub fn single(server: &Server) -> Value {
 async fn suites(redis: Value, servers: impl Any) {
     let lists = redis["history_use_lists"] == json!(true);
     let config = Arc::new(configured(&redis));
-    let (for_broker, for_store) = (config.clone(), config);
     brokers::suite(BrokerKit {
-        broker: Box::new(move || Engines::new(&for_broker).unwrap().broker),
+        broker: brokers_of(config.clone()),
         is_shared: true,
         has_history: true,
         has_versions: !lists,
@@ -51,7 +51,7 @@ async fn suites(redis: Value, servers: impl Any) {
     })
     .await;
     presence::suite(PresenceKit {
-        store: Box::new(move || Engines::new(&for_store).unwrap().presence),
+        store: stores_of(config),
         is_shared: true,
         servers: Box::new(servers),
     })
@@ -122,6 +122,83 @@ async fn cluster() {
     suites(seeds(&cluster), cluster).await;
 }
 
+/// Names and commands that a node needs (docs/engines.md).
+const RIGHTS: &[&str] = &[
+    "resetkeys",
+    "~centrifugo.*",
+    "resetchannels",
+    "&centrifugo.*",
+    "-@all",
+    "+ping",
+    "+publish",
+    "+subscribe",
+    "+unsubscribe",
+    "+evalsha",
+    "+eval",
+    "+script|load",
+    "+expire",
+    "+unlink",
+    "+hdel",
+    "+hexists",
+    "+hget",
+    "+hgetall",
+    "+hincrby",
+    "+hlen",
+    "+hmget",
+    "+hscan",
+    "+hset",
+    "+lindex",
+    "+llen",
+    "+lpush",
+    "+lrange",
+    "+ltrim",
+    "+xadd",
+    "+xrange",
+    "+xrevrange",
+    "+zadd",
+    "+zcard",
+    "+zrangebyscore",
+    "+zrem",
+    "+zremrangebyscore",
+    "+zscore",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_and_a_user_with_few_rights() {
+    let mut args = vec!["--user", "app", "on", ">s3cret"];
+    args.extend(RIGHTS);
+    let secured = Secured::start(&args);
+    let client = secured.ca.client("tidegate").unwrap();
+    let redis = json!({
+        "address": format!("rediss://app:s3cret@127.0.0.1:{}", secured.port),
+        "tls": {
+            "enabled": true,
+            "server_ca_pem": secured.ca.certificate_pem(),
+            "server_name": "redis.test",
+            "cert_pem": client.cert_pem,
+            "key_pem": client.key_pem,
+        },
+    });
+    for (lists, mapping) in [(false, false), (true, true)] {
+        let mut redis = redis.clone();
+        redis["history_use_lists"] = json!(lists);
+        redis["presence_user_mapping"] = json!(mapping);
+        redis["force_resp2"] = json!(lists);
+        secured.server.cli(&["FLUSHALL"]);
+        suites(redis, ()).await;
+    }
+}
+
+/// The address looks like that of one server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_that_is_found() {
+    let cluster = Cluster::start().await;
+    let redis = single(&cluster.servers[1]);
+    let engines = Engines::open(&configured(&redis)).await.unwrap();
+    assert_eq!(engines.name, "redis, cluster");
+    suites(redis, cluster).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sharded_cluster() {
     for balanced in [false, true] {
@@ -134,9 +211,8 @@ async fn sharded_cluster() {
 }
 
 fn broker_kit(redis: &Value, servers: impl Any) -> BrokerKit {
-    let config = configured(redis);
     BrokerKit {
-        broker: Box::new(move || Engines::new(&config).unwrap().broker),
+        broker: brokers_of(Arc::new(configured(redis))),
         is_shared: true,
         has_history: true,
         has_versions: true,
@@ -177,7 +253,7 @@ async fn a_repeat_after_a_refusal_is_delivered_once() {
 async fn channels_are_served_while_their_slot_moves() {
     let cluster = Cluster::start().await;
     let config = configured(&seeds(&cluster));
-    let engines = Engines::new(&config).unwrap();
+    let engines = Engines::open(&config).await.unwrap();
     let node = TestNode::new(&broker_kit(&seeds(&cluster), ())).await;
     eventually("presence", async || engines.presence.ready().ok()).await;
     let channel = "moving";
