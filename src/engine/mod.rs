@@ -100,6 +100,11 @@ pub trait Broker: Send + Sync + 'static {
         Ok(())
     }
 
+    /// What happened to messages on their way here, where it is counted.
+    fn inbound(&self) -> Option<Inbound> {
+        None
+    }
+
     /// Has a channel delivered to this node: when it returns, nothing published later is missed. Called for every
     /// local subscriber, after it has joined the hub; costs nothing where the channel is delivered already.
     ///
@@ -177,6 +182,11 @@ pub trait Controller: Send + Sync + 'static {
         Ok(())
     }
 
+    /// What happened to messages on their way here, where it is counted.
+    fn inbound(&self) -> Option<Inbound> {
+        None
+    }
+
     /// Sends to one node by its id, or to all of them, this one included. Messages to one destination arrive in the
     /// order in which the futures are first polled.
     ///
@@ -204,6 +214,28 @@ pub trait UserConnections: Send + Sync + 'static {
 
     /// Removes a connection.
     fn leave<'a>(&'a self, user: &'a str, client: &'a str) -> Wait<'a, ()>;
+}
+
+/// What has happened to messages on their way from other nodes to this one; for metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inbound {
+    /// What failed.
+    pub errors: InboundErrors,
+    /// Messages for which there was no room, of which receivers are told.
+    pub dropped: u64,
+    /// Messages that wait now, for each of the tasks that work on them.
+    pub waiting: Vec<usize>,
+}
+
+/// Failures on the way, by what failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InboundErrors {
+    /// A message could not be read.
+    pub message: u64,
+    /// A channel could not be subscribed to.
+    pub subscribe: u64,
+    /// A connection was lost, or could not be made.
+    pub connection: u64,
 }
 
 /// How a publication is kept.

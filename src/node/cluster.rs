@@ -17,7 +17,7 @@ use crate::cluster::message;
 use crate::cluster::{
     CLEAN_INTERVAL, Control, INFO_INTERVAL, Malformed, Peers, Seen, Surveys, decode, encode,
 };
-use crate::engine::{ControlReceiver, Controller, EngineError};
+use crate::engine::{ControlReceiver, Controller, EngineError, Inbound};
 pub use emulation::{EmulationTarget, Forwarded};
 
 /// Questions and commands of other nodes that are worked on at once; more are refused.
@@ -54,6 +54,10 @@ impl Cluster {
 impl Cluster {
     pub(super) fn peer_count(&self) -> usize {
         self.peers.lock().len()
+    }
+
+    pub(super) fn inbound(&self) -> Option<Inbound> {
+        self.controller.inbound()
     }
 
     pub(super) fn ready(&self) -> Result<(), EngineError> {
@@ -124,7 +128,7 @@ impl Node {
     fn own_info(&self, with_metrics: bool) -> message::Node {
         let counts = self.counts();
         let metrics = with_metrics
-            .then(|| self.intervals.current(|| self.context.metrics.flatten(counts)))
+            .then(|| self.intervals.current(|| self.context.metrics.flatten(&counts)))
             .flatten();
         message::Node {
             uid: self.id.clone(),

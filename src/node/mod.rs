@@ -22,7 +22,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Broker, Controller, PresenceStore, UserConnections};
+use crate::engine::{Broker, Controller, Inbound, PresenceStore, UserConnections};
 use crate::hub::{Event, Hub};
 use crate::protocol::Disconnect;
 use crate::session::{Context, Now};
@@ -128,6 +128,8 @@ impl Node {
             channels,
             subscriptions,
             nodes: 1 + self.cluster.as_ref().map_or(0, cluster::Cluster::peer_count),
+            from_broker: self.broker.inbound(),
+            from_nodes: self.cluster.as_ref().and_then(cluster::Cluster::inbound),
         }
     }
 
@@ -161,7 +163,7 @@ impl Node {
 }
 
 /// Numbers of what a node holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Authenticated connections.
     pub clients: usize,
@@ -173,6 +175,10 @@ pub struct Counts {
     pub subscriptions: usize,
     /// Nodes of the cluster, itself included.
     pub nodes: usize,
+    /// Messages from the broker, where it counts them.
+    pub from_broker: Option<Inbound>,
+    /// Messages of other nodes, where they are counted.
+    pub from_nodes: Option<Inbound>,
 }
 
 fn saturate(count: usize) -> u32 {

@@ -285,7 +285,7 @@ impl Operations for Node {
             num_channels: saturate(counts.channels),
             num_subs: saturate(counts.subscriptions),
             uptime: self.uptime(),
-            metrics: self.intervals.current(|| self.context.metrics.flatten(counts)),
+            metrics: self.intervals.current(|| self.context.metrics.flatten(&counts)),
             ..NodeResult::default()
         };
         let others = self.peer_infos().into_iter().map(|info| NodeResult {

@@ -214,5 +214,5 @@ fn log_warnings(loaded: &Loaded) {
 }
 
 fn metrics_page(metrics: &Metrics, node: &Node) -> Response<Body> {
-    routes::full(metrics.render(node.counts()), TEXT_FORMAT)
+    routes::full(metrics.render(&node.counts()), TEXT_FORMAT)
 }

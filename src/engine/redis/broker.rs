@@ -10,10 +10,11 @@ use super::dispatch::Dispatch;
 use super::keys::Layout;
 use super::listener::Listener;
 use super::shard::{Shard, Shards};
+use super::tally::Tally;
 use super::{history, payload, scripts, seconds};
 use crate::engine::{
-    Broker, ClientInfo, EngineError, Epoch, History, HistoryQuery, IDEMPOTENCY_TTL, Position, Publication,
-    PublishOptions, Published, Receiver, Retention, Suppressed, Wait,
+    Broker, ClientInfo, EngineError, Epoch, History, HistoryQuery, IDEMPOTENCY_TTL, Inbound, Position,
+    Publication, PublishOptions, Published, Receiver, Retention, Suppressed, Wait,
 };
 
 /// Where history is kept.
@@ -33,7 +34,13 @@ pub enum HistoryIn {
 pub struct RedisBroker {
     shards: Shards,
     history: HistoryIn,
-    listening: OnceLock<Vec<Vec<Listener>>>,
+    attached: OnceLock<Attached>,
+}
+
+struct Attached {
+    dispatch: Arc<Dispatch>,
+    /// By shard and partition.
+    listeners: Vec<Vec<Listener>>,
 }
 
 impl RedisBroker {
@@ -43,7 +50,7 @@ impl RedisBroker {
         Self {
             shards,
             history,
-            listening: OnceLock::new(),
+            attached: OnceLock::new(),
         }
     }
 
@@ -53,9 +60,14 @@ impl RedisBroker {
             Layout::Partitions(partitions) => partitions.of(channel),
             Layout::Plain | Layout::Cluster => 0,
         };
-        self.listening
+        self.attached
             .get()
-            .and_then(|shards| shards.get(self.shards.index_of(channel))?.get(partition))
+            .and_then(|attached| {
+                attached
+                    .listeners
+                    .get(self.shards.index_of(channel))?
+                    .get(partition)
+            })
             .ok_or_else(|| EngineError::Unavailable("not attached".to_owned()))
     }
 
@@ -142,7 +154,8 @@ impl Broker for RedisBroker {
     fn attach(&self, receiver: Arc<dyn Receiver>) {
         // The node owns the broker: it must not own the node in turn.
         let receiver = Arc::downgrade(&receiver);
-        let dispatch = Arc::new(Dispatch::start(&receiver));
+        let tally = Arc::new(Tally::default());
+        let dispatch = Arc::new(Dispatch::start(&receiver, tally.clone()));
         let listeners = self.shards.iter().map(|shard| {
             let partitions = match shard.keys.layout() {
                 Layout::Partitions(partitions) => partitions.tags().len(),
@@ -155,19 +168,26 @@ impl Broker for RedisBroker {
                     keys,
                     partition,
                     dispatch.clone(),
+                    tally.clone(),
                     receiver.clone(),
                 )
             };
             (0..partitions).map(open).collect()
         });
+        let listeners = listeners.collect();
         // A second receiver would be a second node on one broker, which does not happen.
-        let _ = self.listening.set(listeners.collect());
+        let _ = self.attached.set(Attached { dispatch, listeners });
     }
 
     fn ready(&self) -> Result<(), EngineError> {
         self.shards.ready()?;
-        let mut listeners = self.listening.get().into_iter().flatten().flatten();
+        let attached = self.attached.get().into_iter();
+        let mut listeners = attached.flat_map(|attached| attached.listeners.iter().flatten());
         listeners.try_for_each(|listener| Ok(listener.ready()?))
+    }
+
+    fn inbound(&self) -> Option<Inbound> {
+        self.attached.get().map(|attached| attached.dispatch.inbound())
     }
 
     fn subscribe<'a>(&'a self, channel: &'a str) -> Wait<'a, ()> {

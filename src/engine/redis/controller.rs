@@ -10,12 +10,15 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tidegate_redis_link::redis::Cmd;
 use tidegate_redis_link::{Kind, LinkError, Sink, Subscriptions};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::shard::Shards;
-use crate::engine::{ControlReceiver, Controller, EngineError, Wait};
+use super::tally::Tally;
+use crate::engine::rarely::Rarely;
+use crate::engine::{ControlReceiver, Controller, EngineError, Inbound, Wait};
 
 /// How long after a refused subscription the next attempt is made.
 const RETRY: Duration = Duration::from_millis(50);
@@ -24,10 +27,13 @@ const RETRY: Duration = Duration::from_millis(50);
 pub struct RedisController {
     shards: Shards,
     listening: OnceLock<Vec<Listening>>,
+    tally: Arc<Tally>,
 }
 
 struct Listening {
     subscriptions: Arc<Subscriptions>,
+    /// Why a channel of ours is not delivered though there is a connection.
+    refused: Arc<Mutex<Option<LinkError>>>,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -38,6 +44,7 @@ impl RedisController {
         Self {
             shards,
             listening: OnceLock::new(),
+            tally: Arc::default(),
         }
     }
 }
@@ -47,13 +54,24 @@ impl Controller for RedisController {
         // The node owns the controller: it must not own the node in turn.
         let receiver = Arc::downgrade(&receiver);
         let listening = self.shards.iter().map(|shard| {
-            let sink = Arc::new(Incoming(receiver.clone()));
+            let sink = Arc::new(Incoming {
+                receiver: receiver.clone(),
+                tally: self.tally.clone(),
+            });
             let subscriptions =
                 Subscriptions::open(&shard.options, Kind::Plain, shard.keys.control_keep_alive(), sink);
             let subscriptions = Arc::new(subscriptions);
             let channels = [shard.keys.control(), shard.keys.node(node)];
+            let refused = Arc::new(Mutex::default());
+            let listening = listen(
+                subscriptions.clone(),
+                channels,
+                refused.clone(),
+                self.tally.clone(),
+            );
             Listening {
-                _task: AbortOnDropHandle::new(tokio::spawn(listen(subscriptions.clone(), channels))),
+                _task: AbortOnDropHandle::new(tokio::spawn(listening)),
+                refused,
                 subscriptions,
             }
         });
@@ -69,12 +87,17 @@ impl Controller for RedisController {
             result = shard
                 .commands
                 .ready()
-                .and_then(|()| listening.subscriptions.ready());
+                .and_then(|()| listening.subscriptions.ready())
+                .and_then(|()| listening.refused.lock().clone().map_or(Ok(()), Err));
             if result.is_ok() {
                 break;
             }
         }
         Ok(result?)
+    }
+
+    fn inbound(&self) -> Option<Inbound> {
+        Some(self.tally.read(Vec::new()))
     }
 
     fn send<'a>(&'a self, to: Option<&'a str>, message: Bytes) -> Wait<'a, ()> {
@@ -98,30 +121,48 @@ impl Controller for RedisController {
 }
 
 /// Subscribes to both channels as soon as there is a connection; later the link does so by itself.
-async fn listen(subscriptions: Arc<Subscriptions>, channels: [Bytes; 2]) {
+async fn listen(
+    subscriptions: Arc<Subscriptions>,
+    channels: [Bytes; 2],
+    refused: Arc<Mutex<Option<LinkError>>>,
+    tally: Arc<Tally>,
+) {
+    let log = Rarely::new();
     for channel in channels {
-        while subscriptions.subscribe(channel.clone()).await.is_err() {
+        while let Err(error) = subscriptions.subscribe(channel.clone()).await {
+            if subscriptions.ready().is_ok() {
+                tally.refused.add();
+                if log.allow().is_some() {
+                    tracing::error!(%error, "error subscribing to messages between nodes in Redis");
+                }
+                *refused.lock() = Some(error);
+            }
             tokio::time::sleep(RETRY).await;
         }
     }
+    *refused.lock() = None;
 }
 
-struct Incoming(Weak<dyn ControlReceiver>);
+struct Incoming {
+    receiver: Weak<dyn ControlReceiver>,
+    tally: Arc<Tally>,
+}
 
 impl Sink for Incoming {
     fn message(&self, _channel: &[u8], payload: Bytes) {
-        if let Some(receiver) = self.0.upgrade() {
+        if let Some(receiver) = self.receiver.upgrade() {
             receiver.handle_control(payload);
         }
     }
 
     fn restored(&self, _channels: Vec<Bytes>) {
-        if let Some(receiver) = self.0.upgrade() {
+        if let Some(receiver) = self.receiver.upgrade() {
             receiver.handle_control_restored();
         }
     }
 
     fn lost(&self, error: &LinkError) {
+        self.tally.lost.add();
         tracing::error!(%error, "messages between nodes do not arrive from Redis");
     }
 }

@@ -18,8 +18,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::payload::{self, Message};
 use super::sharding::fnv1a;
-use crate::engine::Receiver;
+use super::tally::Tally;
 use crate::engine::rarely::Rarely;
+use crate::engine::{Inbound, Receiver};
 
 /// Messages that may wait for one task.
 const QUEUE: usize = 65_536;
@@ -36,6 +37,7 @@ const HOLD: Duration = Duration::from_micros(500);
 /// The tasks. Dropping it ends them.
 pub(super) struct Dispatch {
     queues: Vec<Queue>,
+    tally: Arc<Tally>,
 }
 
 struct Queue {
@@ -51,6 +53,7 @@ struct Shared {
     /// Something was dropped.
     overflow: Notify,
     log: Rarely,
+    tally: Arc<Tally>,
 }
 
 struct Item {
@@ -60,11 +63,18 @@ struct Item {
 
 impl Dispatch {
     /// One task for each core that the process may use.
-    pub(super) fn start(receiver: &Weak<dyn Receiver>) -> Self {
+    pub(super) fn start(receiver: &Weak<dyn Receiver>, tally: Arc<Tally>) -> Self {
         let count = std::thread::available_parallelism().map_or(1, usize::from);
+        let start = |_| Queue::start(receiver.clone(), tally.clone());
         Self {
-            queues: (0..count).map(|_| Queue::start(receiver.clone())).collect(),
+            queues: (0..count).map(start).collect(),
+            tally,
         }
+    }
+
+    /// Counts for metrics.
+    pub(super) fn inbound(&self) -> Inbound {
+        self.tally.read(self.queues.iter().map(Queue::len).collect())
     }
 
     /// Takes a message that has arrived on a channel. Does not wait.
@@ -77,13 +87,14 @@ impl Dispatch {
 }
 
 impl Queue {
-    fn start(receiver: Weak<dyn Receiver>) -> Self {
+    fn start(receiver: Weak<dyn Receiver>, tally: Arc<Tally>) -> Self {
         let (sender, receiving) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared {
             bytes: AtomicUsize::new(0),
             dropped: Mutex::default(),
             overflow: Notify::new(),
             log: Rarely::new(),
+            tally,
         });
         let task = tokio::spawn(work(receiving, shared.clone(), receiver));
         Self {
@@ -91,6 +102,10 @@ impl Queue {
             shared,
             _task: AbortOnDropHandle::new(task),
         }
+    }
+
+    fn len(&self) -> usize {
+        self.sender.max_capacity() - self.sender.capacity()
     }
 
     fn push(&self, channel: &str, payload: Bytes) {
@@ -106,6 +121,7 @@ impl Queue {
             return;
         }
         self.shared.bytes.fetch_sub(size, Ordering::Relaxed);
+        self.shared.tally.dropped.add();
         self.shared.dropped.lock().insert(channel.into());
         self.shared.overflow.notify_one();
         if let Some(count) = self.shared.log.allow() {
@@ -136,7 +152,12 @@ async fn work(mut receiving: mpsc::Receiver<Item>, shared: Arc<Shared>, receiver
                 let began = Instant::now();
                 for Item { channel, payload } in items.by_ref() {
                     shared.bytes.fetch_sub(payload.len(), Ordering::Relaxed);
-                    deliver(&*receiver, &channel, &payload, &malformed);
+                    if let Err(error) = deliver(&*receiver, &channel, &payload) {
+                        shared.tally.malformed.add();
+                        if let Some(count) = malformed.allow() {
+                            tracing::error!(channel, count, %error, "error reading a message from Redis, dropped");
+                        }
+                    }
                     if began.elapsed() > HOLD {
                         break;
                     }
@@ -157,22 +178,18 @@ async fn work(mut receiving: mpsc::Receiver<Item>, shared: Arc<Shared>, receiver
     }
 }
 
-fn deliver(receiver: &dyn Receiver, channel: &str, payload: &Bytes, malformed: &Rarely) {
-    match payload::parse(payload) {
-        Ok(Message::Publication(arrived)) => receiver.handle_publication(
+fn deliver(receiver: &dyn Receiver, channel: &str, payload: &Bytes) -> Result<(), payload::Malformed> {
+    match payload::parse(payload)? {
+        Message::Publication(arrived) => receiver.handle_publication(
             channel,
             &arrived.publication,
             arrived.epoch.as_ref(),
             arrived.prior.as_previous(),
         ),
-        Ok(Message::Join(info)) => receiver.handle_join(channel, &info),
-        Ok(Message::Leave(info)) => receiver.handle_leave(channel, &info),
-        Err(error) => {
-            if let Some(count) = malformed.allow() {
-                tracing::error!(channel, count, %error, "error reading a message from Redis, dropped");
-            }
-        }
+        Message::Join(info) => receiver.handle_join(channel, &info),
+        Message::Leave(info) => receiver.handle_leave(channel, &info),
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -225,7 +242,7 @@ mod tests {
             restored: Mutex::default(),
         });
         let as_receiver: Arc<dyn Receiver> = receiver.clone();
-        let queue = Queue::start(Arc::downgrade(&as_receiver));
+        let queue = Queue::start(Arc::downgrade(&as_receiver), Arc::default());
         let large = Bytes::from(vec![0; QUEUE_BYTES]);
         // An unreadable message is dropped without being told: nobody has missed it.
         queue.push("unreadable", large.clone());

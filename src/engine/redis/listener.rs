@@ -11,6 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::dispatch::Dispatch;
 use super::keys::{Keys, Layout};
+use super::tally::Tally;
 use crate::engine::lingering::{Lingering, Settled};
 use crate::engine::{EngineError, Receiver};
 
@@ -30,6 +31,7 @@ struct Inner {
     lingering: Mutex<Lingering>,
     left: Notify,
     receiver: Weak<dyn Receiver>,
+    tally: Arc<Tally>,
 }
 
 impl Listener {
@@ -39,6 +41,7 @@ impl Listener {
         keys: Arc<Keys>,
         partition: usize,
         dispatch: Arc<Dispatch>,
+        tally: Arc<Tally>,
         receiver: Weak<dyn Receiver>,
     ) -> Self {
         let kind = match keys.layout() {
@@ -48,6 +51,7 @@ impl Listener {
         let incoming = Incoming {
             keys: keys.clone(),
             dispatch,
+            tally: tally.clone(),
             receiver: receiver.clone(),
         };
         let subscriptions =
@@ -58,6 +62,7 @@ impl Listener {
             lingering: Mutex::default(),
             left: Notify::new(),
             receiver,
+            tally,
         });
         let settling = tokio::spawn(settle(inner.clone()));
         Self {
@@ -77,7 +82,10 @@ impl Listener {
             let _lingering = self.inner.lingering.lock();
             self.inner.subscriptions.subscribe(name)
         };
-        Ok(confirmed.await?)
+        confirmed.await.map_err(|error| {
+            self.inner.tally.refused.add();
+            error.into()
+        })
     }
 
     /// The last subscriber has left.
@@ -118,6 +126,7 @@ async fn settle(inner: Arc<Inner>) {
 struct Incoming {
     keys: Arc<Keys>,
     dispatch: Arc<Dispatch>,
+    tally: Arc<Tally>,
     receiver: Weak<dyn Receiver>,
 }
 
@@ -145,6 +154,7 @@ impl Sink for Incoming {
     }
 
     fn lost(&self, error: &LinkError) {
+        self.tally.lost.add();
         tracing::error!(%error, "channels in Redis are not delivered");
     }
 }

@@ -11,7 +11,7 @@
 //! | `address` | Options and addresses to shards |
 //! | `scripts` | What happens atomically |
 //! | `shard`, `probe` | The servers: connections for commands, names, and what they must be able to do |
-//! | `broker`, `listener`, `dispatch`, `history` | History and publish/subscribe |
+//! | `broker`, `listener`, `dispatch`, `tally`, `history` | History and publish/subscribe |
 //! | `presence`, `users`, `controller` | The other roles |
 //!
 //! Connections, batches and reconnects are the subject of `tidegate_redis_link`.
@@ -31,6 +31,7 @@ mod scripts;
 mod shard;
 pub mod sharding;
 mod slots;
+mod tally;
 mod users;
 
 #[cfg(test)]

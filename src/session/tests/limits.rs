@@ -24,7 +24,7 @@ fn counted(client: &Client, layer: &str, command: &str) -> bool {
         .session
         .context
         .metrics
-        .render(crate::node::Counts::default());
+        .render(&crate::node::Counts::default());
     page.contains(&format!(
         "centrifugo_rate_limit_hits_over_limit{{command=\"{command}\",layer=\"{layer}\"}}"
     ))

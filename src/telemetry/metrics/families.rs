@@ -10,6 +10,7 @@ use super::histogram::{Distribution, Histogram};
 use super::labels::{ClientLabel, CommandKind, FrameType, Label};
 use super::registry::{Metrics, Population, Traffic};
 use super::table::{Counter, Table};
+use crate::engine::Inbound;
 use crate::node::Counts;
 
 /// The namespace of a channel, which the reference leaves empty in its open edition.
@@ -17,8 +18,9 @@ const NAMESPACE: (&str, &str) = ("channel_namespace", "");
 
 impl Metrics {
     /// Every family, also those that have no series yet.
-    pub(super) fn families(&self, counts: Counts) -> Vec<Family> {
+    pub(super) fn families(&self, counts: &Counts) -> Vec<Family> {
         let mut families = node_gauges(counts);
+        families.extend(inbound(counts));
         families.extend(self.node());
         families.extend(self.clients());
         families.extend(self.commands());
@@ -281,7 +283,7 @@ impl Metrics {
     }
 }
 
-fn node_gauges(counts: Counts) -> Vec<Family> {
+fn node_gauges(counts: &Counts) -> Vec<Family> {
     [
         (
             "centrifugo_node_num_clients",
@@ -307,6 +309,53 @@ fn node_gauges(counts: Counts) -> Vec<Family> {
     ]
     .map(|(name, help, value)| single(name, help, MetricValue::Gauge(value as f64)))
     .into()
+}
+
+/// Messages on their way from Redis. The reference shows those that were dropped for any engine.
+fn inbound(counts: &Counts) -> Vec<Family> {
+    let (clients, nodes) = (&counts.from_broker, &counts.from_nodes);
+    let of = |name: &'static str, value: &'static str| labels([("broker_name", ""), (name, value)]);
+    let failed =
+        |text, count: u64| (count > 0).then(|| (of("error", text), MetricValue::Counter(count as f64)));
+    let mut errors = Vec::new();
+    if let Some(Inbound { errors: counted, .. }) = clients {
+        errors.extend(failed("connection", counted.connection));
+        errors.extend(failed("handle_client_message", counted.message));
+        errors.extend(failed("subscribe_channel", counted.subscribe));
+    }
+    if let Some(Inbound { errors: counted, .. }) = nodes {
+        errors.extend(failed("control_connection", counted.connection));
+        errors.extend(failed("subscribe_control_channel", counted.subscribe));
+    }
+    let dropped = [("client", clients), ("control", nodes)].map(|(kind, inbound)| {
+        let count = inbound.as_ref().map_or(0, |inbound| inbound.dropped);
+        (of("channel_type", kind), MetricValue::Counter(count as f64))
+    });
+    let waiting = clients
+        .iter()
+        .flat_map(|inbound| inbound.waiting.iter().enumerate());
+    let buffered = waiting.map(|(index, count)| {
+        let mut labels = of("channel_type", "client");
+        labels.push(("pub_sub_processor", index.to_string().into()));
+        (labels, MetricValue::Gauge(*count as f64))
+    });
+    vec![
+        values(
+            "centrifugo_broker_redis_pub_sub_buffered_messages",
+            "Messages from Redis that wait to be delivered.",
+            buffered.collect(),
+        ),
+        values(
+            "centrifugo_broker_redis_pub_sub_dropped_messages",
+            "Messages from Redis for which there was no room.",
+            dropped.into(),
+        ),
+        values(
+            "centrifugo_broker_redis_pub_sub_errors",
+            "Failures on the way from Redis.",
+            errors,
+        ),
+    ]
 }
 
 /// Series of a label beside the namespace; all of them, or those that have been counted.

@@ -217,7 +217,7 @@ impl Metrics {
     /// The page for Prometheus ([`TEXT_FORMAT`](super::TEXT_FORMAT)), its families in the order of their names.
     /// Reads `/proc` for the numbers of the process, which takes well below a millisecond.
     #[must_use]
-    pub fn render(&self, counts: Counts) -> String {
+    pub fn render(&self, counts: &Counts) -> String {
         let mut families = self.families(counts);
         families.extend(process::families());
         families.sort_by_key(|family| family.name);
@@ -226,7 +226,7 @@ impl Metrics {
 
     /// All metrics by flat key, for `info` (operations.md 4).
     #[must_use]
-    pub fn flatten(&self, counts: Counts) -> BTreeMap<String, MetricValue> {
+    pub fn flatten(&self, counts: &Counts) -> BTreeMap<String, MetricValue> {
         let mut flat = BTreeMap::new();
         for family in self.families(counts) {
             family.flatten(&mut flat);

@@ -10,6 +10,7 @@ use super::labels::Label;
 use super::*;
 use crate::api::{ApiError, ApiObserver, Fault, Method, Protocol};
 use crate::engine::Suppressed;
+use crate::engine::{Inbound, InboundErrors};
 use crate::limits::LimitLayer;
 use crate::node::Counts;
 
@@ -19,6 +20,8 @@ const COUNTS: Counts = Counts {
     channels: 2,
     subscriptions: 5,
     nodes: 1,
+    from_broker: None,
+    from_nodes: None,
 };
 
 /// Something of everything.
@@ -69,7 +72,7 @@ fn counted() -> Metrics {
 
 /// What of the page is the same wherever it is rendered, without buckets and help.
 fn golden(metrics: &Metrics) -> String {
-    let page = metrics.render(COUNTS);
+    let page = metrics.render(&COUNTS);
     let is_ours = |line: &&str| line.starts_with("centrifugo_") && !line.contains("_bucket{");
     page.lines()
         .filter(is_ours)
@@ -97,6 +100,8 @@ fn the_page_has_the_series_that_dashboards_query() {
         api_command_errors_total{error="unmarshal",method="",protocol="http"} 1
         api_command_errors_total{error="102",method="publish",protocol="http"} 1
         broker_publish_suppressed_count{NS,reason="idempotency"} 1
+        broker_redis_pub_sub_dropped_messages{broker_name="",channel_type="client"} 0
+        broker_redis_pub_sub_dropped_messages{broker_name="",channel_type="control"} 0
         "#,
     );
     for name in ["seconds", "seconds_histogram"] {
@@ -167,7 +172,7 @@ fn the_page_has_the_series_that_dashboards_query() {
 
 #[test]
 fn a_fresh_server_shows_what_is_always_there() {
-    let page = Metrics::new("1").render(COUNTS);
+    let page = Metrics::new("1").render(&COUNTS);
     let families: Vec<_> = page
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE centrifugo_"))
@@ -175,6 +180,7 @@ fn a_fresh_server_shows_what_is_always_there() {
     assert_eq!(
         families,
         [
+            "broker_redis_pub_sub_dropped_messages counter",
             "client_command_duration_seconds summary",
             "client_command_duration_seconds_histogram histogram",
             "node_broadcast_duration_seconds histogram",
@@ -191,10 +197,54 @@ fn a_fresh_server_shows_what_is_always_there() {
     );
 }
 
+#[test]
+fn messages_on_their_way_from_redis_are_counted() {
+    let counts = Counts {
+        from_broker: Some(Inbound {
+            errors: InboundErrors {
+                message: 1,
+                subscribe: 2,
+                connection: 3,
+            },
+            dropped: 4,
+            waiting: vec![0, 5],
+        }),
+        from_nodes: Some(Inbound {
+            errors: InboundErrors {
+                message: 0,
+                subscribe: 6,
+                connection: 7,
+            },
+            dropped: 0,
+            waiting: Vec::new(),
+        }),
+        ..COUNTS
+    };
+    let page = Metrics::new("1").render(&counts);
+    let lines: Vec<_> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("centrifugo_broker_redis_pub_sub_"))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            r#"buffered_messages{broker_name="",channel_type="client",pub_sub_processor="0"} 0"#,
+            r#"buffered_messages{broker_name="",channel_type="client",pub_sub_processor="1"} 5"#,
+            r#"dropped_messages{broker_name="",channel_type="client"} 4"#,
+            r#"dropped_messages{broker_name="",channel_type="control"} 0"#,
+            r#"errors{broker_name="",error="connection"} 3"#,
+            r#"errors{broker_name="",error="handle_client_message"} 1"#,
+            r#"errors{broker_name="",error="subscribe_channel"} 2"#,
+            r#"errors{broker_name="",error="control_connection"} 7"#,
+            r#"errors{broker_name="",error="subscribe_control_channel"} 6"#,
+        ]
+    );
+}
+
 /// The rules of the text format that a scraper insists on.
 #[test]
 fn the_page_is_well_formed() {
-    let page = counted().render(COUNTS);
+    let page = counted().render(&COUNTS);
     let mut types = BTreeMap::new();
     let mut series = BTreeSet::new();
     let mut current = "";
@@ -226,7 +276,7 @@ fn the_page_is_well_formed() {
 
 #[test]
 fn flat_keys_split_the_name_and_drop_empty_labels() {
-    let flat = counted().flatten(COUNTS);
+    let flat = counted().flatten(&COUNTS);
     for (key, value) in [
         ("centrifugo.node.num_clients", MetricValue::Gauge(4.0)),
         (
@@ -283,10 +333,14 @@ fn threads_lose_no_count() {
             });
         }
         // Reading meanwhile neither waits nor disturbs.
-        assert!(metrics.render(COUNTS).contains("centrifugo_node_num_clients 4\n"));
+        assert!(
+            metrics
+                .render(&COUNTS)
+                .contains("centrifugo_node_num_clients 4\n")
+        );
     });
     let total = (THREADS * ROUNDS) as f64;
-    let flat = metrics.flatten(COUNTS);
+    let flat = metrics.flatten(&COUNTS);
     let sum = |prefix: &str| -> f64 {
         let values = flat.iter().filter(|(key, _)| key.starts_with(prefix));
         values.map(|(_, value)| value.get()).sum()

@@ -49,6 +49,11 @@ async fn each_row_of_the_table() {
     })
     .await;
 
+    let counts = server.node().counts();
+    for inbound in [counts.from_broker, counts.from_nodes] {
+        assert!(inbound.unwrap().errors.connection > 0);
+    }
+
     // Of those that are there, nobody is thrown out.
     for (id, method, body) in [
         (5, "publish", json!({ "channel": "hist:a", "data": 1 })),

@@ -101,6 +101,26 @@ async fn while_a_shard_is_away_another_one_carries() {
 }
 
 #[tokio::test]
+async fn a_node_that_may_not_listen_is_not_ready() {
+    let server = Server::start().await;
+    let shards = shards(&server).await;
+    let _: () = server
+        .run("ACL SETUSER default resetchannels &p.shard.* &p.node.*")
+        .await;
+    let controller = RedisController::new(shards);
+    controller.attach("a", Arc::new(Inbox::default()));
+    until("the reason", async || {
+        let error = controller.ready().err();
+        error.is_some_and(|error| error.to_string().contains("NOPERM"))
+    })
+    .await;
+    assert!(controller.inbound().unwrap().errors.subscribe > 0);
+    let _: () = server.run("ACL SETUSER default allchannels").await;
+    listens(&server, "a").await;
+    until("the node to be ready", async || controller.ready().is_ok()).await;
+}
+
+#[tokio::test]
 async fn an_interruption_is_told() {
     let server = Server::start().await;
     let inbox = Arc::new(Inbox::default());
