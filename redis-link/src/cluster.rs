@@ -1,4 +1,4 @@
-//! Commands to the nodes of a Redis Cluster: a lane to each master, and a map of the slots.
+//! Commands to the nodes of a Redis Cluster: a lane to each master, or to a replica of each, and a map of the slots.
 //!
 //! The map is asked for at the start, when a node sends a call elsewhere, when a connection fails, and while there
 //! is trouble a few times a second: so a promoted replica is found as soon as any node knows of it. A node that was
@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 use parking_lot::Mutex;
+use rand::seq::IteratorRandom;
 use redis::{ServerError, ServerErrorKind};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -45,6 +46,9 @@ const REFRESH_PAUSE: Duration = Duration::from_millis(100);
 
 /// A node of which nothing but calls without keys was refused is looked at again after that time.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(30);
+
+/// The same where replicas are read: one that comes, or comes back, refuses nothing.
+const REPLICAS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A cluster. Its tasks end when it is dropped.
 pub(crate) struct Cluster {
@@ -176,7 +180,11 @@ impl Shared {
                 Ok(ranges) => {
                     backoff = Backoff::default();
                     let is_whole = self.take_map(ranges);
-                    let pause = if is_whole { REFRESH_INTERVAL } else { REFRESH_PAUSE };
+                    let pause = match is_whole {
+                        false => REFRESH_PAUSE,
+                        true if self.login.reads_replicas => REPLICAS_INTERVAL,
+                        true => REFRESH_INTERVAL,
+                    };
                     tokio::time::sleep(REFRESH_PAUSE).await;
                     // It does not matter which of the two it was.
                     let _ = tokio::time::timeout(pause, self.stale.notified()).await;
@@ -244,11 +252,12 @@ impl Shared {
         let mut map = vec![None; usize::from(SLOTS)];
         let mut used = HashMap::new();
         for range in ranges {
-            let lane = match used.get(&range.master) {
+            let node = self.node_of(&state, &range);
+            let lane = match used.get(node) {
                 Some(lane) => Arc::clone(lane),
                 None => {
-                    let lane = self.lane(&mut state, &range.master);
-                    used.insert(range.master.clone(), lane.clone());
+                    let lane = self.lane(&mut state, node);
+                    used.insert(node.clone(), lane.clone());
                     lane
                 }
             };
@@ -280,6 +289,23 @@ impl Shared {
         drop(state);
         drop(before);
         is_whole
+    }
+
+    /// Which node of a range its calls go to. A replica is kept as long as it answers, and chosen at random, so that
+    /// many of us spread over all of them.
+    fn node_of<'a>(&self, state: &State, range: &'a Range) -> &'a Endpoint {
+        if !self.login.reads_replicas {
+            return &range.master;
+        }
+        let lane = |node: &Endpoint| state.lanes.get(node);
+        let replicas = || range.replicas.iter();
+        let kept = replicas().find(|node| lane(node).is_some_and(|lane| lane.ready().is_ok()));
+        let unknown = || {
+            replicas()
+                .filter(|node| lane(node).is_none())
+                .choose(&mut rand::rng())
+        };
+        kept.or_else(unknown).unwrap_or(&range.master)
     }
 
     fn lane(&self, state: &mut State, endpoint: &Endpoint) -> Arc<Lane> {

@@ -41,6 +41,33 @@ impl Commands {
         Self(Arc::new(inner))
     }
 
+    /// Connections for what only reads and may be a little old, to a replica of the master that sentinels name, or to
+    /// one for each part of a cluster (its master where there is none). `None` if the options want none, and for a
+    /// single server, of whose replicas nobody tells.
+    ///
+    /// A call fails where no replica can do it; it is for the caller to turn to the master.
+    #[must_use]
+    pub fn open_replicas(options: &Options) -> Option<Self> {
+        if !options.replicas {
+            return None;
+        }
+        let inner = match &options.topology {
+            Topology::Single(_) => return None,
+            Topology::Sentinel(sentinels) => {
+                let target = Target::Replica(Box::new(Watched::new(sentinels, options)));
+                Inner::Lane(Lane::open(target, options.io_timeout, None))
+            }
+            Topology::Cluster { seeds } => {
+                let login = Login {
+                    reads_replicas: true,
+                    ..Login::of(options)
+                };
+                Inner::Cluster(Cluster::open(seeds, login, options.io_timeout))
+            }
+        };
+        Some(Self(Arc::new(inner)))
+    }
+
     /// Asks something. It is queued when this returns; calls with one order key are executed in the order of these
     /// calls, unless a cluster moves their slot in between.
     ///

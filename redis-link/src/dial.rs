@@ -29,6 +29,8 @@ pub(crate) struct Login {
     pub(crate) force_resp2: bool,
     /// Have nothing to do with nodes of a cluster: names and commands for them differ.
     pub(crate) refuses_clusters: bool,
+    /// A node of a cluster is told that what is read may be old: a replica answers then.
+    pub(crate) reads_replicas: bool,
 }
 
 /// A connection. Answers come in the order of commands; messages of subscriptions come in between.
@@ -59,6 +61,7 @@ impl Login {
             connect_timeout: options.connect_timeout,
             force_resp2: options.force_resp2,
             refuses_clusters: matches!(options.topology, Topology::Single(_)),
+            reads_replicas: false,
         }
     }
 
@@ -128,6 +131,9 @@ impl Login {
         // Whoever should have introduced himself is told so now; and a server that still loads its data, which greets and
         // subscribes all the same, says so.
         wire.ask(&redis::cmd("PING")).await.map_err(refused)?;
+        if self.reads_replicas {
+            wire.ask(&redis::cmd("READONLY")).await.map_err(refused)?;
+        }
         Ok(())
     }
 

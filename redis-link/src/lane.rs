@@ -64,6 +64,8 @@ pub(crate) enum Target {
     Endpoint(Endpoint, Login),
     /// To whom sentinels name.
     Watched(Box<Watched>),
+    /// To a replica of it.
+    Replica(Box<Watched>),
 }
 
 /// Decides about errors by which a cluster sends calls elsewhere.
@@ -162,6 +164,7 @@ impl Target {
         match self {
             Self::Endpoint(endpoint, login) => Ok((login.dial(endpoint).await?, endpoint.clone())),
             Self::Watched(watched) => watched.dial().await,
+            Self::Replica(watched) => watched.dial_replica().await,
         }
     }
 
@@ -170,6 +173,7 @@ impl Target {
         match self {
             Self::Endpoint(..) => std::future::pending().await,
             Self::Watched(watched) => watched.replaced(current).await,
+            Self::Replica(watched) => watched.dismissed(current).await,
         }
     }
 }
@@ -179,6 +183,7 @@ impl fmt::Display for Target {
         match self {
             Self::Endpoint(endpoint, _) => endpoint.fmt(f),
             Self::Watched(watched) => watched.fmt(f),
+            Self::Replica(watched) => write!(f, "replica of {watched}"),
         }
     }
 }

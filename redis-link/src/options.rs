@@ -26,6 +26,8 @@ pub struct Options {
     pub io_timeout: Duration,
     /// Speak RESP2 where RESP3 would be tried.
     pub force_resp2: bool,
+    /// Have connections to replicas as well ([`Commands::open_replicas`](crate::Commands::open_replicas)).
+    pub replicas: bool,
 }
 
 /// TLS of a kind of connection.

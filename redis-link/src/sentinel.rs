@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use hashbrown::HashMap;
 use rand::Rng;
+use rand::seq::IteratorRandom;
 use redis::Value;
 use tokio::time::Instant;
 
@@ -54,13 +56,8 @@ impl Watched {
         let nobody = || LinkError::Disconnected("no sentinel is configured".to_owned());
         let master = named.ok_or_else(nobody)?.master;
         let mut wire = self.login.dial(&master).await?;
-        let question = redis::cmd("ROLE");
-        let asking = wire.ask(&question);
-        let role = tokio::time::timeout(self.login.connect_timeout, asking)
-            .await
-            .unwrap_or(Err(LinkError::Timeout))?;
-        let role = items(role)?.into_iter().next().map(text).transpose()?;
-        if role.as_deref() != Some("master") {
+        let role = self.role(&mut wire).await?.into_iter().next();
+        if role.map(text).transpose()?.as_deref() != Some("master") {
             return Err(LinkError::Disconnected(format!("{master} is not the master yet")));
         }
         Ok((wire, master))
@@ -73,8 +70,7 @@ impl Watched {
     /// Changes nothing.
     pub(crate) async fn replaced(&self, current: &Endpoint) -> LinkError {
         loop {
-            let pause = ASK_AGAIN.mul_f64(rand::rng().random_range(0.8..=1.2));
-            tokio::time::sleep(pause).await;
+            pause().await;
             // Without sentinels nobody knows better.
             let Ok(named) = self.ask_all().await else {
                 continue;
@@ -89,6 +85,70 @@ impl Watched {
                 ));
             }
         }
+    }
+
+    /// A connection to a replica that is well, one of them at random.
+    pub(crate) async fn dial_replica(&self) -> Result<(Wire, Endpoint), LinkError> {
+        let replicas = self.replicas().await?;
+        let chosen = replicas.into_iter().choose(&mut rand::rng());
+        let replica = chosen.ok_or_else(|| {
+            LinkError::Disconnected("the sentinels know no replica that is well".to_owned())
+        })?;
+        Ok((self.dial_following(&replica).await?, replica))
+    }
+
+    /// A connection to a replica that says itself that it follows a master.
+    async fn dial_following(&self, replica: &Endpoint) -> Result<Wire, LinkError> {
+        let mut wire = self.login.dial(replica).await?;
+        let mut role = self.role(&mut wire).await?.into_iter();
+        let (role, state) = (role.next().map(text), role.nth(2).map(text));
+        if role != Some(Ok("slave".to_owned())) || state != Some(Ok("connected".to_owned())) {
+            return Err(LinkError::Disconnected(format!("{replica} follows no master")));
+        }
+        Ok(wire)
+    }
+
+    async fn role(&self, wire: &mut Wire) -> Result<Vec<Value>, LinkError> {
+        let question = redis::cmd("ROLE");
+        let asking = wire.ask(&question);
+        let role = tokio::time::timeout(self.login.connect_timeout, asking).await;
+        items(role.unwrap_or(Err(LinkError::Timeout))?)
+    }
+
+    /// Asks again and again, and ends when a replica is not among those that are well, or says so itself: sentinels
+    /// know some seconds later.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
+    pub(crate) async fn dismissed(&self, current: &Endpoint) -> LinkError {
+        loop {
+            pause().await;
+            if let Err(error) = self.dial_following(current).await {
+                return error;
+            }
+            if let Ok(replicas) = self.replicas().await
+                && !replicas.contains(current)
+            {
+                return LinkError::Disconnected(format!("{current} is no replica that is well"));
+            }
+        }
+    }
+
+    /// Replicas that are well, as the first sentinel says that says anything.
+    async fn replicas(&self) -> Result<Vec<Endpoint>, LinkError> {
+        let mut last = LinkError::Disconnected("no sentinel is configured".to_owned());
+        for sentinel in &self.sentinels.endpoints {
+            let asking = async {
+                let mut wire = self.asking.dial(sentinel).await?;
+                items(wire.ask(&self.question("REPLICAS")).await?)
+            };
+            let answer = tokio::time::timeout(2 * self.asking.connect_timeout, asking).await;
+            match answer.unwrap_or(Err(LinkError::Timeout)) {
+                Ok(replicas) => return Ok(replicas.into_iter().filter_map(well).collect()),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
 
     /// What the sentinels say; an error if none of them says anything.
@@ -179,15 +239,38 @@ impl Named {
     }
 }
 
+fn pause() -> tokio::time::Sleep {
+    tokio::time::sleep(ASK_AGAIN.mul_f64(rand::rng().random_range(0.8..=1.2)))
+}
+
 /// Reads `SENTINEL MASTER`.
 fn epoch(answer: Value) -> Result<i64, LinkError> {
-    let mut fields = items(answer)?.into_iter();
-    while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
-        if matches!(&name, Value::BulkString(name) if name == b"config-epoch") {
-            return integer(value);
-        }
+    let epoch = fields(answer)?.remove("config-epoch");
+    integer(epoch.ok_or_else(|| LinkError::Unexpected("a master without epoch".to_owned()))?)
+}
+
+/// Reads an item of `SENTINEL REPLICAS`: the address of a replica that follows its master.
+fn well(replica: Value) -> Option<Endpoint> {
+    let mut fields = fields(replica).ok()?;
+    let mut field = |name| fields.remove(name).and_then(|value| text(value).ok());
+    // Others are `s_down`, `disconnected` and what newer versions add.
+    if field("flags")? != "slave" || field("master-link-status")? != "ok" {
+        return None;
     }
-    Err(LinkError::Unexpected("a master without epoch".to_owned()))
+    Some(Endpoint::Tcp {
+        host: field("ip")?,
+        port: field("port")?.parse().ok()?,
+    })
+}
+
+/// Names and values, of which sentinels make lists or maps.
+fn fields(answer: Value) -> Result<HashMap<String, Value>, LinkError> {
+    let mut items = items(answer)?.into_iter();
+    let mut fields = HashMap::new();
+    while let (Some(name), Some(value)) = (items.next(), items.next()) {
+        fields.insert(text(name)?, value);
+    }
+    Ok(fields)
 }
 
 impl fmt::Display for Watched {
@@ -229,5 +312,29 @@ mod tests {
         assert_eq!(epoch(map).unwrap(), 8);
         assert!(epoch(Value::Array(vec![text("config-epoch")])).is_err());
         assert!(epoch(Value::Nil).is_err());
+    }
+
+    #[test]
+    fn only_replicas_that_follow_are_read() {
+        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let replica = |flags: &str, link: &str, port: &str| {
+            let fields = [
+                ("ip", "::1"),
+                ("port", port),
+                ("flags", flags),
+                ("master-link-status", link),
+            ];
+            Value::Map(fields.map(|(name, value)| (text(name), text(value))).into())
+        };
+        let address = well(replica("slave", "ok", "7")).unwrap();
+        assert_eq!(address.to_string(), "[::1]:7");
+        for (flags, link, port) in [
+            ("slave,s_down", "ok", "7"),
+            ("slave", "err", "7"),
+            ("slave", "ok", "x"),
+        ] {
+            assert_eq!(well(replica(flags, link, port)), None);
+        }
+        assert_eq!(well(Value::Nil), None);
     }
 }

@@ -13,7 +13,7 @@ pub(crate) struct Range {
     /// Included.
     pub(crate) last: u16,
     pub(crate) master: Endpoint,
-    replicas: Vec<Endpoint>,
+    pub(crate) replicas: Vec<Endpoint>,
 }
 
 impl Range {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
-use tidegate_redis_link::redis::Value;
+use tidegate_redis_link::redis::{self, Value};
 use tidegate_redis_link::{
     Call, Commands, Kind, LinkError, Options, Script, Sink, Subscriptions, Topology, integer, items,
 };
@@ -274,6 +274,58 @@ async fn sharded_subscriptions_move_with_their_slot() {
         log.0.lock().contains(&Bytes::from_static(b"after")).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_are_read_and_masters_where_there_is_none() {
+    let mut cluster = Cluster::start().await;
+    let mut options = options(&cluster);
+    options.replicas = true;
+    let replicas = Commands::open_replicas(&options).unwrap();
+    let masters = Commands::open(&options);
+    let get = |key: &'static str| {
+        let mut command = redis::cmd("GET");
+        command.arg(key);
+        Call::command(0, Some(Bytes::from_static(key.as_bytes())), command)
+    };
+    let keys = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    for key in keys {
+        let mut set = redis::cmd("SET");
+        set.arg(key).arg("1");
+        let set = Call::command(0, Some(Bytes::from_static(key.as_bytes())), set);
+        masters.call(set).await.unwrap();
+    }
+    let reads = |cluster: &Cluster, index: usize| {
+        let stats = cluster.servers[index].cli(&["INFO", "commandstats"]);
+        stats.contains("cmdstat_get:")
+    };
+    let is_master =
+        |cluster: &Cluster, index: usize| cluster.servers[index].cli(&["ROLE"]).starts_with("master");
+    // Right after its start a cluster may not know all of its replicas.
+    let readers = eventually("reads at the replicas", async || {
+        for server in &cluster.servers {
+            server.cli(&["CONFIG", "RESETSTAT"]);
+        }
+        for key in keys {
+            let value = replicas.call(get(key)).await.ok()?;
+            assert!(matches!(value, Value::BulkString(_) | Value::Nil));
+        }
+        let readers: Vec<_> = (0..6).filter(|index| reads(&cluster, *index)).collect();
+        let are_replicas = readers.iter().all(|index| !is_master(&cluster, *index));
+        are_replicas.then_some(readers)
+    })
+    .await;
+    assert_eq!(readers.len(), 3, "{readers:?}");
+
+    for reader in &readers {
+        cluster.servers[*reader].kill();
+    }
+    for key in keys {
+        eventually("a read at the master", async || {
+            replicas.call(get(key)).await.ok()
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -70,6 +70,7 @@ async fn fake() -> (TcpListener, Options) {
         connect_timeout: Duration::from_secs(5),
         io_timeout: Duration::from_millis(500),
         force_resp2: true,
+        replicas: false,
     };
     (listener, options)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tidegate_redis_link::{
-    Commands, Credentials, Endpoint, Kind, LinkError, Sentinels, Sink, Subscriptions, Topology,
+    Commands, Credentials, Endpoint, Kind, LinkError, Sentinels, Sink, Subscriptions, Topology, items, text,
 };
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -41,13 +41,7 @@ async fn a_failover_is_followed() {
     } = Watched::start().await;
     let mut options = master.options();
     options.topology = Topology::Sentinel(Sentinels {
-        endpoints: sentinels
-            .iter()
-            .map(|sentinel| Endpoint::Tcp {
-                host: "127.0.0.1".to_owned(),
-                port: sentinel.port,
-            })
-            .collect(),
+        endpoints: sentinels.iter().map(|sentinel| at(sentinel.port)).collect(),
         master: "main".to_owned(),
         credentials: Credentials::default(),
         client_name: String::new(),
@@ -102,6 +96,47 @@ async fn a_failover_is_followed() {
     .await;
 }
 
+#[tokio::test]
+async fn replicas_are_read_while_they_are_well() {
+    let watched = Watched::start().await;
+    let mut options = watched.master.options();
+    options.topology = Topology::Sentinel(Sentinels {
+        endpoints: watched
+            .sentinels
+            .iter()
+            .map(|sentinel| at(sentinel.port))
+            .collect(),
+        master: "main".to_owned(),
+        credentials: Credentials::default(),
+        client_name: String::new(),
+        tls: None,
+    });
+    assert!(Commands::open_replicas(&options).is_none());
+    options.replicas = true;
+    let replicas = Commands::open_replicas(&options).unwrap();
+    watched.master.cli(&["SET", "a", "1"]);
+    eventually("a read at the replica", async || {
+        let value = replicas.call(command(&["GET", "a"])).await.ok()?;
+        (text(value).ok()? == "1").then_some(())
+    })
+    .await;
+    let port = replicas.call(command(&["CONFIG", "GET", "port"])).await.unwrap();
+    let port = items(port).unwrap().pop().unwrap();
+    assert_eq!(text(port).unwrap(), watched.replica.port.to_string());
+
+    // Its master is gone as far as it knows, and it goes on to answer what it had.
+    watched.replica.cli(&["REPLICAOF", "127.0.0.1", "1"]);
+    eventually("the end of its service", async || replicas.ready().err()).await;
+    drop(watched);
+}
+
+fn at(port: u16) -> Endpoint {
+    Endpoint::Tcp {
+        host: "127.0.0.1".to_owned(),
+        port,
+    }
+}
+
 /// Says to whoever asks who the master is, and of which epoch.
 async fn fake_sentinel(says: Arc<Mutex<(u16, u32)>>) -> Endpoint {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -129,10 +164,7 @@ async fn fake_sentinel(says: Arc<Mutex<(u16, u32)>>) -> Endpoint {
             });
         }
     });
-    Endpoint::Tcp {
-        host: "127.0.0.1".to_owned(),
-        port,
-    }
+    at(port)
 }
 
 #[tokio::test]

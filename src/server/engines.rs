@@ -91,7 +91,13 @@ impl Engines {
                 count: options.sharded_pub_sub_partitions,
                 balanced: options.sharded_pub_sub_balanced,
             };
-            Place::open(&config.engine.r#type, &config.engine.redis.redis, partitioning).await?
+            Place::open(
+                &config.engine.r#type,
+                &config.engine.redis.redis,
+                partitioning,
+                options.presence_read_from_replica && !own_presence.enabled,
+            )
+            .await?
         };
         let (broker_place, uses_lists) = if own_broker.enabled && own_broker.r#type == "nats" {
             (Place::nats(&own_broker.nats)?, false)
@@ -101,7 +107,7 @@ impl Engines {
                 count: options.sharded_pub_sub_partitions,
                 balanced: options.sharded_pub_sub_balanced,
             };
-            let place = Place::open(&own_broker.r#type, &own_broker.redis.redis, partitioning).await?;
+            let place = Place::open(&own_broker.r#type, &own_broker.redis.redis, partitioning, false).await?;
             (place, options.history_use_lists)
         } else {
             (engine.clone(), config.engine.redis.options.history_use_lists)
@@ -114,7 +120,13 @@ impl Engines {
                 hash_field_ttl: redis.options.presence_hash_field_ttl,
             };
             (
-                Place::open(&own_presence.r#type, &redis.redis, Partitioning::default()).await?,
+                Place::open(
+                    &own_presence.r#type,
+                    &redis.redis,
+                    Partitioning::default(),
+                    redis.options.presence_read_from_replica,
+                )
+                .await?,
                 options,
             )
         } else {
@@ -222,11 +234,22 @@ fn need(probes: &mut Vec<(Shards, Needs)>, shards: &Shards, needs: Needs) {
 }
 
 impl Place {
-    async fn open(kind: &str, redis: &Redis, partitioning: Partitioning) -> Result<Self, EnginesError> {
-        Ok(match kind {
-            "redis" => Self::Redis(Shards::discover(shards(redis)?, &redis.prefix, partitioning).await),
-            _ => Self::Memory,
-        })
+    /// `reads_replicas`: something is read from replicas where they are configured.
+    async fn open(
+        kind: &str,
+        redis: &Redis,
+        partitioning: Partitioning,
+        reads_replicas: bool,
+    ) -> Result<Self, EnginesError> {
+        if kind != "redis" {
+            return Ok(Self::Memory);
+        }
+        let mut options = shards(redis)?;
+        for shard in &mut options {
+            shard.replicas &= reads_replicas;
+        }
+        let shards = Shards::discover(options, &redis.prefix, partitioning).await;
+        Ok(Self::Redis(shards))
     }
 
     fn nats(options: &Nats) -> Result<Self, EnginesError> {

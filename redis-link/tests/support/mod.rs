@@ -82,6 +82,7 @@ impl Server {
             connect_timeout: Duration::from_secs(1),
             io_timeout: Duration::from_secs(1),
             force_resp2: false,
+            replicas: false,
         }
     }
 

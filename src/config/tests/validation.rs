@@ -514,3 +514,20 @@ fn nats() {
     let set = Setup::new().var("CENTRIFUGO_BROKER_NATS_URL", "nats://n:1");
     assert_eq!(set.loaded().config.broker.nats.url, "nats://n:1");
 }
+
+#[test]
+fn presence_is_read_from_replicas_that_are_connected() {
+    let with = |redis: &str| format!(r#"{{"engine": {{"type": "redis", "redis": {{{redis}}}}}}}"#);
+    let reads = r#""presence_read_from_replica": true"#;
+    let problem = Setup::new().json(&with(reads)).problem();
+    assert_eq!(problem.key, "engine.redis.presence_read_from_replica");
+    assert_eq!(problem.message, "needs replica_client.enabled");
+    let cluster = r#""address": "redis+cluster://h:1?replica_client_enabled=true""#;
+    for redis in [
+        format!(r#"{reads}, "replica_client": {{"enabled": true}}"#),
+        format!("{reads}, {cluster}"),
+        cluster.to_owned(),
+    ] {
+        Setup::new().json(&with(&redis)).loaded();
+    }
+}

@@ -50,18 +50,16 @@ section! {
         client_name: String;
         /// Speak RESP2, for servers and proxies whose RESP3 is not to be trusted.
         force_resp2: bool;
-    }
-    without_effect {
-        /// Connections to replicas. Nothing is read from them.
+        /// Connections to replicas.
         replica_client: ReplicaClient;
     }
 }
 
 section! {
     /// Connections to replicas.
-    pub(crate) struct ReplicaClient {}
-    without_effect {
-        /// Whether there are any.
+    pub struct ReplicaClient {
+        /// Connect to replicas of what sentinels watch, and of clusters, for what may be read from them
+        /// (`presence_read_from_replica`; nothing else is).
         enabled: bool;
     }
 }
@@ -101,6 +99,9 @@ section! {
         presence_hash_field_ttl: bool;
         /// Count users of channels in Redis, so that statistics of large channels are cheap.
         presence_user_mapping: bool;
+        /// Read who is present from replicas, which may be a moment behind; needs `replica_client.enabled`. What no
+        /// replica can tell is read from the master.
+        presence_read_from_replica: bool;
         /// In a cluster, divide publish/subscribe over that many partitions by `SSUBSCRIBE` and `SPUBLISH` (Redis 7),
         /// so that its load spreads over the masters. 0 for publish/subscribe that every node of the cluster sees.
         /// Every node needs the same number, and one connection for each partition.
@@ -143,6 +144,9 @@ section! {
         presence_hash_field_ttl: bool;
         /// Count users of channels in Redis, so that statistics of large channels are cheap.
         presence_user_mapping: bool;
+        /// Read who is present from replicas, which may be a moment behind; needs `replica_client.enabled`. What no
+        /// replica can tell is read from the master.
+        presence_read_from_replica: bool;
     }
 }
 

@@ -49,16 +49,19 @@ pub(super) fn check(check: &mut Check<'_>, config: &Config) {
     // What is not used may say what it likes.
     let uses_engine = !broker.enabled || !presence_manager.enabled;
     if uses_engine && engine.r#type == "redis" {
-        addresses(check, "engine.redis", &engine.redis.redis);
+        let reads_replicas = !presence_manager.enabled && engine.redis.options.presence_read_from_replica;
+        addresses(check, "engine.redis", &engine.redis.redis, reads_replicas);
     }
     if broker.enabled && broker.r#type == "redis" {
-        addresses(check, "broker.redis", &broker.redis.redis);
+        addresses(check, "broker.redis", &broker.redis.redis, false);
     }
     if broker.enabled && broker.r#type == "nats" {
         check_nats(check, &broker.nats);
     }
     if presence_manager.enabled && presence_manager.r#type == "redis" {
-        addresses(check, "presence_manager.redis", &presence_manager.redis.redis);
+        let redis = &presence_manager.redis;
+        let reads_replicas = redis.options.presence_read_from_replica;
+        addresses(check, "presence_manager.redis", &redis.redis, reads_replicas);
     }
 }
 
@@ -126,13 +129,18 @@ fn uses_redis(config: &Config) -> bool {
     by_engine || by_broker || (presence_manager.enabled && presence_manager.r#type == "redis")
 }
 
-fn addresses(check: &mut Check<'_>, key: &str, redis: &Redis) {
+fn addresses(check: &mut Check<'_>, key: &str, redis: &Redis, reads_replicas: bool) {
     let place = match redis {
         redis if !redis.cluster_address.is_empty() => "cluster_address",
         redis if !redis.sentinel_address.is_empty() => "sentinel_address",
         _ => "address",
     };
-    if let Err(error) = redis::shards(redis) {
-        check.fail(&format!("{key}.{place}"), error.to_string());
+    match redis::shards(redis) {
+        Err(error) => check.fail(&format!("{key}.{place}"), error.to_string()),
+        Ok(shards) if reads_replicas && !shards.iter().all(|shard| shard.replicas) => check.fail(
+            &format!("{key}.presence_read_from_replica"),
+            "needs replica_client.enabled",
+        ),
+        Ok(_) => {}
     }
 }

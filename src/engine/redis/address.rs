@@ -94,6 +94,7 @@ fn base(redis: &Redis) -> Result<Options, AddressError> {
         connect_timeout: redis.connect_timeout,
         io_timeout: redis.io_timeout,
         force_resp2: redis.force_resp2,
+        replicas: redis.replica_client.enabled,
     })
 }
 
@@ -313,10 +314,7 @@ fn apply(url: &Url, options: &mut Options, sentinels: &mut Sentinels) -> Result<
             "force_resp2" => options.force_resp2 = boolean(&value, "force resp2")?,
             "sentinel_user" => sentinels.credentials.user = value.into_owned(),
             "sentinel_password" => sentinels.credentials.password = value.into_owned(),
-            // Nothing is read from replicas.
-            "replica_client_enabled" => {
-                boolean(&value, "replica client enabled")?;
-            }
+            "replica_client_enabled" => options.replicas = boolean(&value, "replica client enabled")?,
             _ => {}
         }
     }

@@ -4,18 +4,19 @@
 //! read by one script, large ones are scanned page by page. A scan yields everybody who is there all the time.
 
 use std::collections::{BTreeMap, HashSet};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
 use tidegate_redis_link::redis::{Cmd, Value};
-use tidegate_redis_link::{Script, bytes};
+use tidegate_redis_link::{Call, Commands, Script, bytes};
 
 use super::answer::Parts;
 use super::payload;
 
-use super::shard::{Shard, Shards};
+use super::shard::{Shard, Shards, order};
 use super::{scripts, seconds};
 use crate::engine::rarely::Rarely;
 use crate::engine::{ClientInfo, EngineError, PresenceStats, PresenceStore, Wait};
@@ -39,6 +40,15 @@ pub struct RedisPresence {
     shards: Shards,
     options: PresenceOptions,
     malformed: Rarely,
+    /// Replicas from which nothing could be read.
+    unread: Rarely,
+}
+
+/// Where something is read.
+struct Place<'a> {
+    shard: &'a Shard,
+    commands: &'a Commands,
+    is_replica: bool,
 }
 
 impl RedisPresence {
@@ -49,6 +59,7 @@ impl RedisPresence {
             shards,
             options,
             malformed: Rarely::new(),
+            unread: Rarely::new(),
         }
     }
 
@@ -56,7 +67,6 @@ impl RedisPresence {
         [self.options.user_mapping, self.options.hash_field_ttl].map(flag)
     }
 
-    /// Runs a script that forgets expired members before it answers, until none is left.
     /// What scripts work on: expiry of members, members, expiry of users, members of users.
     ///
     /// In place of those that the options leave unused, the members again: while a slot moves, a cluster refuses calls
@@ -81,46 +91,97 @@ impl RedisPresence {
         ]
     }
 
+    /// Runs a script that forgets expired members before it answers, until none is left. `None`: this place cannot
+    /// forget them.
     async fn purged(
         &self,
-        shard: &Shard,
+        place: &Place<'_>,
         channel: &str,
         script: &'static Script,
         keys: Vec<Bytes>,
-    ) -> Result<Parts, EngineError> {
-        let args = vec![
-            unix_seconds().to_string().into(),
-            flag(self.options.hash_field_ttl),
-        ];
+    ) -> Result<Option<Parts>, EngineError> {
+        let ends: &[u8] = match (self.options.hash_field_ttl, place.is_replica) {
+            (true, _) => b"1",
+            (false, true) => b"2",
+            (false, false) => b"0",
+        };
+        let args = vec![unix_seconds().to_string().into(), Bytes::from_static(ends)];
         loop {
-            let mut answer = Parts::of(shard.script(channel, script, keys.clone(), args.clone()).await?)?;
-            if !answer.flag()? {
-                return Ok(answer);
+            let call = Call::script(order(channel), script, keys.clone(), args.clone());
+            let mut answer = Parts::of(place.commands.call(call).await?)?;
+            match answer.number()? {
+                0 => return Ok(Some(answer)),
+                1 => {}
+                _ => return Ok(None),
             }
         }
     }
 
-    /// Number of members, and those of a small channel.
-    async fn read(&self, shard: &Shard, channel: &str) -> Result<(u64, Option<Parts>), EngineError> {
-        let mut keys = self.keys(shard, channel);
-        keys.truncate(2);
-        let mut answer = self.purged(shard, channel, &scripts::PRESENCE_READ, keys).await?;
-        Ok((answer.number()?, answer.list()?))
-    }
-
-    /// Shows `see` all members of a channel, some of them possibly twice.
-    async fn visit(
+    /// Shows `see` all members of a channel, some of them possibly twice, and answers how many there are.
+    async fn visit<T: Default + Send>(
         &self,
         channel: &str,
-        mut see: impl FnMut(Bytes, Arc<ClientInfo>) + Send,
-    ) -> Result<u64, EngineError> {
+        see: impl Fn(&mut T, Bytes, Arc<ClientInfo>) + Send + Sync,
+    ) -> Result<(u64, T), EngineError> {
         let shard = self.shards.of(channel)?;
-        let (count, members) = self.read(shard, channel).await?;
-        if let Some(members) = members {
-            self.decode(channel, members, &mut see)?;
-            return Ok(count);
+        let see = &see;
+        self.read(
+            shard,
+            |place| async move { self.visit_at(&place, channel, see).await },
+        )
+        .await
+    }
+
+    /// Reads from a replica where that is wanted and possible, else from the master.
+    async fn read<'a, T, F>(&self, shard: &'a Shard, read: impl Fn(Place<'a>) -> F) -> Result<T, EngineError>
+    where
+        F: Future<Output = Result<Option<T>, EngineError>>,
+    {
+        if let Some(commands) = &shard.replicas {
+            let replica = Place {
+                shard,
+                commands,
+                is_replica: true,
+            };
+            match read(replica).await {
+                Ok(Some(found)) => return Ok(found),
+                Ok(None) => {}
+                Err(error) => {
+                    if let Some(count) = self.unread.allow() {
+                        tracing::warn!(count, %error, "presence cannot be read from a replica, reading from the master");
+                    }
+                }
+            }
         }
-        let key = shard.keys.presence_data(channel);
+        let master = Place {
+            shard,
+            commands: &shard.commands,
+            is_replica: false,
+        };
+        let found = read(master).await?;
+        found.ok_or_else(|| EngineError::Unavailable("a master that cannot forget".to_owned()))
+    }
+
+    async fn visit_at<T: Default>(
+        &self,
+        place: &Place<'_>,
+        channel: &str,
+        see: &(impl Fn(&mut T, Bytes, Arc<ClientInfo>) + Sync),
+    ) -> Result<Option<(u64, T)>, EngineError> {
+        let mut keys = self.keys(place.shard, channel);
+        keys.truncate(2);
+        let answer = self.purged(place, channel, &scripts::PRESENCE_READ, keys).await?;
+        let Some(mut answer) = answer else {
+            return Ok(None);
+        };
+        let mut seen = T::default();
+        let count = answer.number()?;
+        if let Some(members) = answer.list()? {
+            self.decode(channel, members, &mut seen, see)?;
+            return Ok(Some((count, seen)));
+        }
+        // A large one: page by page.
+        let key = place.shard.keys.presence_data(channel);
         let mut cursor = Bytes::from_static(b"0");
         loop {
             let mut command = Cmd::new();
@@ -130,24 +191,26 @@ impl RedisPresence {
                 .arg(&cursor[..])
                 .arg("COUNT")
                 .arg(PAGE);
-            let mut answer = Parts::of(shard.command(channel, key.clone(), command).await?)?;
+            let call = Call::command(order(channel), Some(key.clone()), command);
+            let mut answer = Parts::of(place.commands.call(call).await?)?;
             cursor = answer.bytes()?;
-            self.decode(channel, answer.list()?.unwrap_or_default(), &mut see)?;
+            self.decode(channel, answer.list()?.unwrap_or_default(), &mut seen, see)?;
             if cursor == "0" {
-                return Ok(count);
+                return Ok(Some((count, seen)));
             }
         }
     }
 
-    fn decode(
+    fn decode<T>(
         &self,
         channel: &str,
         members: Parts,
-        see: &mut impl FnMut(Bytes, Arc<ClientInfo>),
+        seen: &mut T,
+        see: &impl Fn(&mut T, Bytes, Arc<ClientInfo>),
     ) -> Result<(), EngineError> {
         for (client, bytes) in members.pairs()? {
             match payload::client_info(bytes) {
-                Ok(info) => see(client, info),
+                Ok(info) => see(seen, client, info),
                 Err(error) => {
                     if let Some(count) = self.malformed.allow() {
                         tracing::error!(channel, count, %error, "error reading a member in Redis, left out");
@@ -211,11 +274,11 @@ impl PresenceStore for RedisPresence {
 
     fn presence<'a>(&'a self, channel: &'a str) -> Wait<'a, BTreeMap<String, Arc<ClientInfo>>> {
         Box::pin(async move {
-            let mut members = BTreeMap::new();
-            self.visit(channel, |client, info| {
-                members.insert(String::from_utf8_lossy(&client).into_owned(), info);
-            })
-            .await?;
+            let (_, members) = self
+                .visit(channel, |members: &mut BTreeMap<_, _>, client, info| {
+                    members.insert(String::from_utf8_lossy(&client).into_owned(), info);
+                })
+                .await?;
             Ok(members)
         })
     }
@@ -224,19 +287,19 @@ impl PresenceStore for RedisPresence {
         Box::pin(async move {
             let (clients, users) = if self.options.user_mapping {
                 let shard = self.shards.of(channel)?;
-                let mut answer = self
-                    .purged(
-                        shard,
-                        channel,
-                        &scripts::PRESENCE_COUNT,
-                        self.keys(shard, channel),
-                    )
-                    .await?;
-                (answer.number()?, answer.number()?)
+                self.read(shard, |place| async move {
+                    let keys = self.keys(shard, channel);
+                    let answer = self
+                        .purged(&place, channel, &scripts::PRESENCE_COUNT, keys)
+                        .await?;
+                    answer
+                        .map(|mut answer| Ok((answer.number()?, answer.number()?)))
+                        .transpose()
+                })
+                .await?
             } else {
-                let mut users = HashSet::new();
-                let clients = self
-                    .visit(channel, |_, info| {
+                let (clients, users) = self
+                    .visit(channel, |users: &mut HashSet<String>, _, info| {
                         if !users.contains(&info.user) {
                             users.insert(info.user.clone());
                         }

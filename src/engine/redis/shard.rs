@@ -23,6 +23,8 @@ pub struct Shards {
 pub(super) struct Shard {
     pub(super) options: Options,
     pub(super) commands: Commands,
+    /// For what may be a moment old; `None` where the options want none or there are none.
+    pub(super) replicas: Option<Commands>,
     pub(super) keys: Arc<Keys>,
 }
 
@@ -44,6 +46,13 @@ impl Shards {
     /// Changes nothing.
     pub async fn discover(mut options: Vec<Options>, prefix: &str, partitioning: Partitioning) -> Self {
         join_all(options.iter_mut().map(Options::discover_cluster)).await;
+        for shard in &options {
+            if let Topology::Single(endpoint) = &shard.topology
+                && shard.replicas
+            {
+                tracing::warn!(address = %endpoint, "nobody names the replicas of a single Redis, none is read");
+            }
+        }
         Self::open(options, prefix, partitioning)
     }
 
@@ -58,6 +67,7 @@ impl Shards {
                 let layout = layout(&options.topology, partitioning);
                 Shard {
                     commands: Commands::open(&options),
+                    replicas: Commands::open_replicas(&options),
                     keys: Arc::new(Keys::new(prefix, layout)),
                     options,
                 }
@@ -153,7 +163,8 @@ impl Shard {
     }
 }
 
-fn order(name: &str) -> u64 {
+/// The order key of calls for a channel or a user.
+pub(super) fn order(name: &str) -> u64 {
     fnv1a(name.as_bytes())
 }
 

@@ -10,6 +10,7 @@ use tidegate::server::Engines;
 
 use crate::brokers::{kept, offsets, publish, query, read, text};
 use crate::kit::{BrokerKit, PresenceKit, TestNode, brokers_of, eventually, stores_of};
+use crate::presence::info;
 use crate::servers::Server;
 use crate::servers::cluster::Cluster;
 use crate::servers::secured::Secured;
@@ -110,6 +111,51 @@ async fn sentinel() {
     let watched = Watched::start().await;
     let redis = json!({ "sentinel_address": [watched.addresses()], "sentinel_master_name": "main" });
     suites(redis, watched).await;
+}
+
+/// Who is present is read from the replica until it is gone; who has not been renewed is forgotten by the master.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn presence_from_replicas() {
+    for mapping in [false, true] {
+        let mut watched = Watched::start().await;
+        let redis = json!({
+            "sentinel_address": [watched.addresses()],
+            "sentinel_master_name": "main",
+            "presence_read_from_replica": true,
+            "presence_user_mapping": mapping,
+            "replica_client": { "enabled": true },
+        });
+        let store = Engines::open(&configured(&redis)).await.unwrap().presence;
+        eventually("a store that is ready", async || store.ready().ok()).await;
+        let channel = "replicated";
+        store.add(channel, "c", info("u", "c")).await.unwrap();
+        let reads = |server: &Server| {
+            let stats = server.cli(&["INFO", "commandstats"]);
+            let hashes = stats.lines().filter(|line| line.starts_with("cmdstat_hlen:"));
+            hashes.count()
+        };
+        eventually("a read at the replica", async || {
+            watched.master.cli(&["CONFIG", "RESETSTAT"]);
+            let present = store.presence(channel).await.unwrap();
+            let stats = store.stats(channel).await.unwrap();
+            let is_there = present.contains_key("c") && (stats.clients, stats.users) == (1, 1);
+            (is_there && reads(&watched.replica) > 0 && reads(&watched.master) == 0).then_some(())
+        })
+        .await;
+        eventually("the end of the entry", async || {
+            let present = store.presence(channel).await.unwrap();
+            let stats = store.stats(channel).await.unwrap();
+            (present.is_empty() && (stats.clients, stats.users) == (0, 0)).then_some(())
+        })
+        .await;
+        let members = watched
+            .master
+            .cli(&["EXISTS", "centrifugo.presence.data.replicated"]);
+        assert_eq!(members.trim(), "0", "forgotten by the master");
+        watched.replica.kill();
+        store.add(channel, "d", info("u", "d")).await.unwrap();
+        assert!(store.presence(channel).await.unwrap().contains_key("d"));
+    }
 }
 
 fn seeds(cluster: &Cluster) -> Value {

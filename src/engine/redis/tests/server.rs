@@ -62,6 +62,7 @@ impl Server {
             connect_timeout: Duration::from_secs(10),
             io_timeout: Duration::from_secs(10),
             force_resp2: false,
+            replicas: false,
         }
     }
 
