@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""What nodes do through Redis: benches/cluster.py [--write] [--no-build] [--seconds N]
+"""What nodes do through Redis and NATS: benches/cluster.py [--write] [--no-build] [--seconds N]
 
 Starts a Redis and one to three nodes on the loopback, with and without history, and gives each node a load generator
-of its own (`../shared/tools`). Prints one table; `--write` puts it into RESULTS.md. Ends only processes it started.
+of its own (`../shared/tools`); the same for one and two nodes with NATS, without and with JetStream. Prints one table; `--write` puts it into RESULTS.md. Ends only processes it started.
 
-The numbers of nodes share the cores of one machine with Redis and the load: their sums say what the machine does, not
-what more machines would. What carries over is the CPU that Redis spends on a publication, and how many commands it is
+The numbers of nodes share the cores of one machine with the engine and the load: their sums say what the machine does, not
+what more machines would. What carries over is the CPU that the engine spends on a publication, and how many commands it is
 sent for what a client does.
 """
 
@@ -15,7 +15,9 @@ import subprocess
 import sys
 
 from bench import load, paths, results
-from bench.redis import Node, Redis
+from bench.nats import Nats
+from bench.node import Node
+from bench.redis import Redis
 
 MARKS = ("<!-- table of benches/cluster.py -->\n", "<!-- end of cluster -->")
 HISTORY = {"history_size": 10, "history_ttl": "60s"}
@@ -36,8 +38,11 @@ def main() -> int:
     lines = [line for mode in ("bare", "plain", "history") for line in alone(mode, options.seconds)]
     for count in (1, 2, 3):
         for name, channel in (("without history", PLAIN), ("with history", HISTORY)):
-            lines += publish(count, name, channel, options.seconds)
+            lines += publish(Redis(), count, name, channel, options.seconds)
     lines += subscribe()
+    for count in (1, 2):
+        lines += publish(Nats(), count, "NATS", PLAIN, options.seconds)
+        lines += publish(Nats("file"), count, "JetStream in files", HISTORY, options.seconds)
     text = "\n".join(["| run | figure | value |", "|---|---|---:|", *lines])
     print(text)
     if options.write:
@@ -72,21 +77,21 @@ def alone(mode: str, seconds: float) -> list[str]:
     ]
 
 
-def publish(count: int, name: str, channel: dict, seconds: float) -> list[str]:
+def publish(engine: Redis | Nats, count: int, name: str, channel: dict, seconds: float) -> list[str]:
     """As much as the nodes take, then half of it with somebody listening."""
     run = f"{count} node{'s' if count > 1 else ''}, {name}"
-    with Redis() as redis:
-        nodes = [Node(redis, channel) for _ in range(count)]
+    with engine:
+        nodes = [Node(engine, channel) for _ in range(count)]
         try:
             for node in nodes:
                 node.__enter__()
             # A first round tells how many make the time full.
             first = together(nodes, lambda index: ["publish", "-m", "2000", "--inflight", "64", "--channel", f"w{index}-"])
             requests = int(min(figures["per_s"] for figures in first) * seconds)
-            redis.reset()
+            engine.reset()
             full = together(nodes, lambda index: [
                 "publish", "-m", str(requests), "--inflight", "64", "--channel", f"f{index}-"])
-            spent, commands = redis.spent(), redis.commands()
+            spent, commands = engine.spent(), engine.commands()
             total = requests * count
             rate = int(min(figures["per_s"] for figures in full) / 2)
             half = together(nodes, lambda index: [
@@ -99,9 +104,9 @@ def publish(count: int, name: str, channel: dict, seconds: float) -> list[str]:
     lost = sum(figures["expected"] - figures["delivered"] for figures in half)
     return [
         row(run, "publications per s", f"{sum(figures['per_s'] for figures in full):,.0f}"),
-        row(run, "ns of Redis per publication", f"{spent / total * 1e9:,.0f}"),
+        row(run, f"ns of {engine.NAME} per publication", f"{spent / total * 1e9:,.0f}"),
         row(run, "publications per CPU s of a node", f"{min(figures['per_cpu_s'] for figures in full):,.0f}"),
-        row(run, "commands per publication", f"{commands / total:.3f}"),
+        *([] if commands is None else [row(run, "commands per publication", f"{commands / total:.3f}")]),
         row(run, f"at half load ({rate * count:,} per s): p50 ms", max(figures["p50_ms"] for figures in half)),
         row(run, "p99 ms", max(figures["p99_ms"] for figures in half)),
         row(run, "lost", lost),

@@ -3,7 +3,7 @@
 import subprocess
 import tempfile
 
-from .servers import Server, Tidegate, free_port, wait_for_port
+from .servers import Server, free_port, wait_for_port
 
 # What a node sends. Redis counts what its scripts do under the same names, so only these are commands for sure; without
 # scripts, PUBLISH is one as well.
@@ -12,6 +12,8 @@ SENT = {"evalsha", "eval", "subscribe", "unsubscribe", "ssubscribe", "sunsubscri
 
 class Redis(Server):
     """`redis-server` without persistence."""
+
+    NAME = "Redis"
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -25,6 +27,10 @@ class Redis(Server):
     def __exit__(self, *outcome):
         super().__exit__(*outcome)
         self.folder.cleanup()
+
+    def options(self) -> dict:
+        """What a node is told of it."""
+        return {"engine": {"type": "redis", "redis": {"address": f"redis://127.0.0.1:{self.port}"}}}
 
     def reset(self) -> None:
         """What is spent and counted from here on is told."""
@@ -54,25 +60,3 @@ class Redis(Server):
     def _ask(self, *words: str) -> str:
         command = ["redis-cli", "-p", str(self.port), *words]
         return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-
-
-class Node(Tidegate):
-    """A server whose engine is a Redis; `channel` are options of channels without a namespace."""
-
-    is_started = False
-
-    def __init__(self, redis: Redis, channel: dict):
-        super().__init__()
-        self.redis = redis
-        self.channel = channel
-
-    def __enter__(self):
-        super().__enter__()
-        self.is_started = True
-        return self
-
-    def _configuration(self) -> dict:
-        config = super()._configuration()
-        config["engine"] = {"type": "redis", "redis": {"address": f"redis://127.0.0.1:{self.redis.port}"}}
-        config["channel"]["without_namespace"].update(self.channel)
-        return config
