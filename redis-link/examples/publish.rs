@@ -19,6 +19,10 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+/// As the server has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -121,12 +125,8 @@ fn answered(value: Value) {
 }
 
 fn plain(order: u64, name: &str, payload: &Bytes) -> Call {
-    let mut command = redis::Cmd::new();
-    command
-        .arg("publish")
-        .arg(format!("tidegate.client.{name}"))
-        .arg(&payload[..]);
-    Call::command(order, None, command)
+    let channel = format!("tidegate.client.{name}");
+    Call::words(order, None, &[b"publish", channel.as_bytes(), payload])
 }
 
 fn history(order: u64, name: &str, payload: &Bytes) -> Call {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use redis::Cmd;
 
+use crate::resp;
 use crate::script::Script;
 
 /// One call.
@@ -40,6 +41,16 @@ impl Call {
             order,
             key,
             operation: Operation::Command(command.get_packed_command()),
+        }
+    }
+
+    /// A command on a key, by its words: cheaper than a [`Cmd`], for what is asked very often.
+    #[must_use]
+    pub fn words(order: u64, key: Option<Bytes>, words: &[&[u8]]) -> Self {
+        Self {
+            order,
+            key,
+            operation: Operation::Command(resp::command(words)),
         }
     }
 

@@ -28,6 +28,7 @@ mod nodes;
 mod options;
 mod queue;
 mod reply;
+mod resp;
 mod script;
 mod sentinel;
 mod slot;

@@ -78,6 +78,8 @@ async fn fake() -> (TcpListener, Options) {
 /// The next connection, introduced.
 async fn accept(listener: &TcpListener) -> TcpStream {
     let (mut stream, _) = listener.accept().await.unwrap();
+    read_until(&mut stream, &mut Vec::new(), "cluster\r\n").await;
+    stream.write_all(b"-ERR no such thing\r\n").await.unwrap();
     read_until(&mut stream, &mut Vec::new(), "PING\r\n").await;
     stream.write_all(b"+PONG\r\n").await.unwrap();
     stream

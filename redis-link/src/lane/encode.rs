@@ -6,6 +6,7 @@ use super::flight::{Flight, Sent};
 use super::plan::Unit;
 use crate::call::Operation;
 use crate::queue::Queued;
+use crate::resp::{array, string};
 use crate::script::Script;
 
 /// Scripts that a connection has loaded.
@@ -53,7 +54,12 @@ pub(super) fn encode(unit: Unit, loaded: &mut Loaded, out: &mut Vec<u8>, flight:
                 string(out, b"EVALSHA");
                 string(out, script.digest().as_bytes());
             }
-            string(out, (calls.len() * script.keys_per).to_string().as_bytes());
+            string(
+                out,
+                itoa::Buffer::new()
+                    .format(calls.len() * script.keys_per)
+                    .as_bytes(),
+            );
             each(&calls, out, |operation| match operation {
                 Operation::Script { keys, .. } => keys,
                 Operation::Command(_) => &[],
@@ -82,18 +88,4 @@ fn each(calls: &[Queued], out: &mut Vec<u8>, part: impl Fn(&Operation) -> &[Byte
             string(out, text);
         }
     }
-}
-
-fn array(out: &mut Vec<u8>, items: usize) {
-    out.push(b'*');
-    out.extend_from_slice(items.to_string().as_bytes());
-    out.extend_from_slice(b"\r\n");
-}
-
-fn string(out: &mut Vec<u8>, text: &[u8]) {
-    out.push(b'$');
-    out.extend_from_slice(text.len().to_string().as_bytes());
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(text);
-    out.extend_from_slice(b"\r\n");
 }

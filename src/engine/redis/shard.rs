@@ -146,12 +146,9 @@ impl Shard {
     /// Sends a message to the clients of a channel.
     pub(super) async fn publish(&self, channel: &str, message: Bytes) -> Result<(), LinkError> {
         let name = self.keys.client(channel);
-        let mut command = Cmd::new();
-        command
-            .arg(self.publish_command())
-            .arg(&name[..])
-            .arg(&message[..]);
-        self.command(channel, name, command).await.map(drop)
+        let words = [self.publish_command().as_bytes(), &name, &message];
+        let call = Call::words(order(channel), Some(name.clone()), &words);
+        self.commands.call(call).await.map(drop)
     }
 
     /// What scripts publish to clients with.
