@@ -13,6 +13,7 @@ import argparse
 import json
 import subprocess
 import sys
+import time
 
 from bench import load, paths, results
 from bench.nats import Nats
@@ -33,6 +34,11 @@ MODES = {
 ROUNDS = 7
 SUBSCRIBERS = 10
 CLIENTS = 5_000
+# Clients that stay, each in a channel of its own: as many load generators with a thousand each. They stay for longer than
+# two renewals of presence take, and these two are looked at.
+STAYING = 10
+STAY = 60
+OPENING = 15
 
 
 def main() -> int:
@@ -47,6 +53,8 @@ def main() -> int:
         for name, channel in (("without history", PLAIN), ("with history", HISTORY)):
             lines += publish(Redis(), count, name, channel, options.seconds)
     lines += subscribe()
+    lines += stay("with history, position and presence", LARGE)
+    lines += stay("plain", PLAIN)
     for count in (1, 2):
         lines += publish(Nats(), count, "NATS", PLAIN, options.seconds)
         lines += publish(Nats("file"), count, "JetStream in files", HISTORY, options.seconds)
@@ -137,6 +145,36 @@ def subscribe() -> list[str]:
         row(run, "seconds", figures["open_s"]),
         row(run, "ns of Redis per client", f"{spent / CLIENTS * 1e9:,.0f}"),
         row(run, "commands per client (one by one: 2.2)", f"{commands / CLIENTS:.3f}"),
+    ]
+
+
+def stay(name: str, channel: dict) -> list[str]:
+    """Clients that do nothing, each in a channel of its own in which one publication was."""
+    count = STAYING * 1000
+    run = f"{count:,} clients, each in a channel of its own, {name}"
+    with Redis() as redis, Node(redis, channel) as node:
+        memory, kept = load.memory_kb(node.pid), redis.memory()
+        settle = str(OPENING + STAY)
+        running = [load.start("loadgen", ["idle", "-n", "1000", "--settle", settle, "--channel", f"s{index}-"], node)
+                   for index in range(STAYING)]
+        node.wait_for_clients(count)
+        for index in range(STAYING):
+            load.figures(load.start("loadgen", ["publish", "-m", "1000", "--channel", f"s{index}-"], node))
+        redis.reset()
+        spent, kept = load.cpu_seconds(node.pid), redis.memory() - kept
+        time.sleep(STAY)
+        spent = load.cpu_seconds(node.pid) - spent
+        memory = load.memory_kb(node.pid) - memory
+        redis_spent, commands = redis.spent(), redis.commands()
+        node.wait_for_clients(count)
+        for process in running:
+            load.figures(process)
+    return [
+        row(run, "KB of a node per client", f"{memory / count:.2f}"),
+        row(run, "KB of Redis per client", f"{kept / 1024 / count:.2f}"),
+        row(run, "ms of CPU per second, node", f"{spent / STAY * 1e3:.1f}"),
+        row(run, "ms of CPU per second, Redis", f"{redis_spent / STAY * 1e3:.1f}"),
+        row(run, "commands per client and minute", f"{commands / count / STAY * 60:.3f}"),
     ]
 
 

@@ -1,10 +1,9 @@
 """A NATS of its own for nodes that are measured, and what it did."""
 
-import os
-import pathlib
 import subprocess
 import tempfile
 
+from . import load
 from .servers import Server, free_port, wait_for_port
 
 
@@ -39,16 +38,11 @@ class Nats(Server):
 
     def reset(self) -> None:
         """What is spent from here on is told."""
-        self.before = self._cpu()
+        self.before = load.cpu_seconds(self.pid)
 
     def spent(self) -> float:
         """Seconds of CPU."""
-        return self._cpu() - self.before
+        return load.cpu_seconds(self.pid) - self.before
 
     def commands(self) -> None:
         """There are none to count."""
-
-    def _cpu(self) -> float:
-        stat = pathlib.Path(f"/proc/{self.pid}/stat").read_text()
-        user, system = stat.rsplit(")", 1)[1].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

@@ -49,6 +49,10 @@ class Redis(Server):
         sent = sum(count for name, count in counts.items() if name in SENT)
         return sent if counts.get("evalsha") else sent + counts.get("publish", 0)
 
+    def memory(self) -> int:
+        """Bytes of what it keeps."""
+        return int(self._info("memory")["used_memory"])
+
     def _cpu(self) -> float:
         info = self._info("cpu")
         return float(info["used_cpu_sys"]) + float(info["used_cpu_user"])
