@@ -13,6 +13,9 @@
 //! makes sure that something is to be answered: half-open connections are found. A call that waited for longer than
 //! the time-out is not sent any more. So every call ends within about twice the time-out, whatever the server does.
 //!
+//! Calls that come while the server is at work wait a moment for company (`Driver::take`), for a command of many calls
+//! costs it little more than one of few. A call that finds nothing under way leaves at once.
+//!
 //! A server may forget scripts while it runs (`SCRIPT FLUSH`). It then refuses the calls, which did nothing: they are
 //! sent again with the text of the script, in their order and before anything new, after all that was under way has
 //! been answered.
@@ -39,7 +42,7 @@ use crate::backoff::Backoff;
 use crate::dial::{Login, Reader, Wire, Writer};
 use crate::error::LinkError;
 use crate::options::Endpoint;
-use crate::queue::{Queue, Queued};
+use crate::queue::{LARGE, Queue, Queued};
 use crate::sentinel::Watched;
 use crate::values::checked;
 use encode::{Loaded, encode};
@@ -50,6 +53,11 @@ const BATCH_CALLS: usize = 1024;
 
 /// Bytes after which a write is not made larger.
 const BATCH_BYTES: usize = 512 * 1024;
+
+/// Small commands that may wait for answers before calls wait for company, and for how long these do at most. Not in a
+/// cluster, where calls of different slots are no company.
+const SMALL_COMMANDS: usize = 2;
+const COMPANY: Duration = Duration::from_millis(1);
 
 /// How often a silent connection is asked whether it lives.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
@@ -248,8 +256,7 @@ impl Driver {
             while self.must_wait() {
                 self.answered.notified().await;
             }
-            let taking = self.shared.queue.take(BATCH_CALLS, BATCH_BYTES);
-            let taken = tokio::time::timeout(PING_INTERVAL, taking).await;
+            let taken = tokio::time::timeout(PING_INTERVAL, self.take()).await;
             bytes.clear();
             {
                 let mut flight = self.flight.lock();
@@ -285,6 +292,28 @@ impl Driver {
                 bytes = Vec::new();
             }
         }
+    }
+
+    /// The next calls to be sent. As long as answers are awaited anyway, calls that come meanwhile become one command.
+    async fn take(&self) -> Vec<Queued> {
+        let queue = &self.shared.queue;
+        queue.wait_for(1).await;
+        if self.redirect.is_none() && self.has_small_commands() {
+            let company = async {
+                while self.has_small_commands() {
+                    self.answered.notified().await;
+                }
+            };
+            tokio::select! {
+                _ = tokio::time::timeout(COMPANY, company) => {}
+                () = queue.wait_for(LARGE) => {}
+            }
+        }
+        queue.take(BATCH_CALLS, BATCH_BYTES).await
+    }
+
+    fn has_small_commands(&self) -> bool {
+        self.flight.lock().small() >= SMALL_COMMANDS
     }
 
     /// Whether nothing may be sent before something is answered.
@@ -338,12 +367,12 @@ impl Driver {
 
     fn next_sent(&self) -> Option<Sent> {
         let mut flight = self.flight.lock();
-        let was_full = flight.is_full();
+        let was_held = flight.is_full() || flight.small() >= SMALL_COMMANDS;
         let next = flight.pop();
         if flight.is_empty() {
             self.shared.is_busy.store(false, Ordering::Relaxed);
         }
-        if was_full && !flight.is_full() {
+        if was_held && !flight.is_full() && flight.small() < SMALL_COMMANDS {
             self.answered.notify_one();
         }
         next

@@ -14,6 +14,9 @@ use crate::call::Call;
 use crate::error::LinkError;
 use crate::reply::Answer;
 
+/// Calls that make a command worth sending by itself.
+pub(crate) const LARGE: usize = 32;
+
 /// Calls that may wait.
 const MAX_CALLS: usize = 100_000;
 
@@ -112,10 +115,10 @@ impl Queue {
             return queued.fail(error);
         }
         state.bytes += size;
-        let was_empty = state.waiting.is_empty();
         state.waiting.push_back(queued);
+        let is_awaited = matches!(state.waiting.len(), 1 | LARGE);
         drop(state);
-        if was_empty {
+        if is_awaited {
             self.filled.notify_one();
         }
     }
@@ -129,6 +132,16 @@ impl Queue {
         }
         drop(state);
         self.filled.notify_one();
+    }
+
+    /// Waits until at least `count` calls wait: one or [`LARGE`].
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
+    pub(crate) async fn wait_for(&self, count: usize) {
+        while self.state.lock().waiting.len() < count {
+            self.filled.notified().await;
+        }
     }
 
     /// Waits until there are calls, and takes up to that many of them.

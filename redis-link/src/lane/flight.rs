@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tokio::time::Instant;
 
-use crate::queue::Queued;
+use crate::queue::{LARGE, Queued};
 
 /// Commands that may wait for their answers.
 const MAX_IN_FLIGHT: usize = 4096;
@@ -21,6 +21,10 @@ pub(super) enum Sent {
 }
 
 impl Sent {
+    fn is_small(&self) -> bool {
+        matches!(self, Self::Merged(calls) if calls.len() < LARGE)
+    }
+
     fn size(&self) -> usize {
         match self {
             Self::Ours => 0,
@@ -35,6 +39,8 @@ pub(super) struct Flight {
     sent: VecDeque<(Instant, Sent)>,
     /// What the calls hold.
     bytes: usize,
+    /// Commands that could have been of more calls.
+    small: usize,
     now: Instant,
     refused: Vec<Queued>,
 }
@@ -44,6 +50,7 @@ impl Default for Flight {
         Self {
             sent: VecDeque::new(),
             bytes: 0,
+            small: 0,
             now: Instant::now(),
             refused: Vec::new(),
         }
@@ -58,6 +65,7 @@ impl Flight {
 
     pub(super) fn push(&mut self, sent: Sent) {
         self.bytes += sent.size();
+        self.small += usize::from(sent.is_small());
         self.sent.push_back((self.now, sent));
     }
 
@@ -65,7 +73,13 @@ impl Flight {
     pub(super) fn pop(&mut self) -> Option<Sent> {
         let (_, sent) = self.sent.pop_front()?;
         self.bytes = self.bytes.saturating_sub(sent.size());
+        self.small = self.small.saturating_sub(usize::from(sent.is_small()));
         Some(sent)
+    }
+
+    /// Merged commands that wait for answers and could have been of more calls.
+    pub(super) fn small(&self) -> usize {
+        self.small
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -100,6 +114,7 @@ impl Flight {
     /// Everything that has no answer.
     pub(super) fn drain(&mut self) -> Vec<Queued> {
         self.bytes = 0;
+        self.small = 0;
         let refused = std::mem::take(&mut self.refused);
         let sent = std::mem::take(&mut self.sent).into_iter();
         let sent = sent.flat_map(|(_, sent)| match sent {
@@ -108,5 +123,38 @@ impl Flight {
             Sent::Merged(calls) => calls,
         });
         refused.into_iter().chain(sent).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::call::Call;
+    use crate::reply;
+
+    proptest! {
+        /// Small commands are counted as long as they wait, and nothing else is.
+        #[test]
+        fn small_commands_are_known(steps in prop::collection::vec(prop::option::weighted(0.6, 0..2 * LARGE), 0..60)) {
+            let queued = || Queued::new(Call::command(0, None, redis::cmd("GET")), reply::pair().0);
+            let mut flight = Flight::default();
+            let mut model = VecDeque::new();
+            for step in steps {
+                match step {
+                    Some(0) => flight.push(Sent::Ours),
+                    Some(1) => flight.push(Sent::Call(queued())),
+                    Some(calls) => flight.push(Sent::Merged((0..calls).map(|_| queued()).collect())),
+                    None => prop_assert_eq!(flight.pop().is_some(), model.pop_front().is_some()),
+                }
+                model.extend(step);
+                let small = model.iter().filter(|calls| (2..LARGE).contains(*calls)).count();
+                prop_assert_eq!(flight.small(), small);
+            }
+            flight.drain();
+            prop_assert_eq!(flight.small(), 0);
+            prop_assert_eq!(flight.bytes, 0);
+        }
     }
 }
