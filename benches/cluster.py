@@ -19,6 +19,7 @@ from bench import load, paths, results
 from bench.nats import Nats
 from bench.node import Node
 from bench.redis import Redis
+from bench.servers import PATIENCE
 
 MARKS = ("<!-- table of benches/cluster.py -->\n", "<!-- end of cluster -->")
 HISTORY = {"history_size": 10, "history_ttl": "60s"}
@@ -38,7 +39,9 @@ CLIENTS = 5_000
 # two renewals of presence take, and these two are looked at.
 STAYING = 10
 STAY = 60
-OPENING = 15
+OPENING = 30
+# Seconds in which the positions of these channels are surely looked at.
+POSITIONS = 5
 
 
 def main() -> int:
@@ -166,6 +169,7 @@ def stay(name: str, channel: dict) -> list[str]:
         spent = load.cpu_seconds(node.pid) - spent
         memory = load.memory_kb(node.pid) - memory
         redis_spent, commands = redis.spent(), redis.commands()
+        returned, again = lose_subscriptions(redis, count)
         node.wait_for_clients(count)
         for process in running:
             load.figures(process)
@@ -175,7 +179,27 @@ def stay(name: str, channel: dict) -> list[str]:
         row(run, "ms of CPU per second, node", f"{spent / STAY * 1e3:.1f}"),
         row(run, "ms of CPU per second, Redis", f"{redis_spent / STAY * 1e3:.1f}"),
         row(run, "commands per client and minute", f"{commands / count / STAY * 60:.3f}"),
+        row(run, "all subscriptions lost: subscribed again after ms", f"{returned * 1e3:.0f}"),
+        row(run, "µs of Redis per channel for that, and for looking at positions", f"{again / count * 1e6:.1f}"),
     ]
+
+
+def lose_subscriptions(redis: Redis, count: int) -> tuple[float, float]:
+    """Seconds until a node has all its channels again, and what that and the positions cost Redis beyond what it spends
+    anyway."""
+    redis.reset()
+    time.sleep(POSITIONS)
+    calm = redis.spent()
+    redis.reset()
+    start = time.monotonic()
+    redis.end_subscriptions()
+    while redis.channels() < count:
+        if time.monotonic() > start + PATIENCE:
+            raise SystemExit(f"{redis.channels()} channels came back, not {count}")
+        time.sleep(0.01)
+    returned = time.monotonic() - start
+    time.sleep(max(0, POSITIONS - returned))
+    return returned, redis.spent() - calm
 
 
 def together(nodes: list[Node], arguments) -> list[dict]:

@@ -53,6 +53,14 @@ class Redis(Server):
         """Bytes of what it keeps."""
         return int(self._info("memory")["used_memory"])
 
+    def channels(self) -> int:
+        """That somebody is subscribed to."""
+        return int(self._info("stats")["pubsub_channels"])
+
+    def end_subscriptions(self) -> None:
+        """Closes the connections of all who are subscribed to something."""
+        self._ask("CLIENT", "KILL", "TYPE", "pubsub")
+
     def _cpu(self) -> float:
         info = self._info("cpu")
         return float(info["used_cpu_sys"]) + float(info["used_cpu_user"])

@@ -113,6 +113,12 @@ async fn client(
 async fn await_text(stream: &mut TlsStream<TcpStream>, text: &[u8]) -> Result<(), Failure> {
     let (mut buffer, mut length) = ([0; 1024], 0);
     loop {
+        if length == buffer.len() {
+            // Publications that nobody looks at, and perhaps the beginning of what is waited for.
+            let rest = length - text.len();
+            buffer.copy_within(rest.., 0);
+            length -= rest;
+        }
         let read = stream.read(&mut buffer[length..]).await?;
         if read == 0 {
             return Err(format!("ended after {}", String::from_utf8_lossy(&buffer[..length])).into());
