@@ -1,5 +1,7 @@
 //! Finding the master that sentinels name (Redis Sentinel client guidelines).
 
+mod announcements;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use hashbrown::HashMap;
 use rand::Rng;
 use rand::seq::IteratorRandom;
 use redis::Value;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::dial::{Login, Wire};
@@ -63,14 +66,27 @@ impl Watched {
         Ok((wire, master))
     }
 
-    /// Asks again and again, and ends when another master is named: the old one may be cut off from its sentinels and
-    /// go on as if nothing had happened.
+    /// Asks again when something is announced and every few seconds, and ends when another master is named: the old
+    /// one may go on as if nothing had happened, for a while or, cut off from its sentinels, for good.
     ///
     /// # Cancel safety
     /// Changes nothing.
     pub(crate) async fn replaced(&self, current: &Endpoint) -> LinkError {
+        let news = Notify::new();
+        let listening = |sentinel| announcements::listen(&self.asking, sentinel, &news);
+        let mut listening: FuturesUnordered<_> = self.sentinels.endpoints.iter().map(listening).collect();
+        tokio::select! {
+            error = self.ask_again(current, &news) => error,
+            Some(never) = listening.next() => match never {},
+        }
+    }
+
+    async fn ask_again(&self, current: &Endpoint, news: &Notify) -> LinkError {
         loop {
-            pause().await;
+            tokio::select! {
+                () = news.notified() => {}
+                () = pause() => {}
+            }
             // Without sentinels nobody knows better.
             let Ok(named) = self.ask_all().await else {
                 continue;
