@@ -110,6 +110,12 @@ section! {
         /// knows other names then: it cannot share channels with this node. Beyond v6.
         sharded_pub_sub_balanced: bool;
     }
+    unsupported {
+        /// Subscriptions are made at masters: a replica that loses its master loses publications and tells nobody.
+        subscribe_on_replica: bool;
+        /// Each partition has a connection of its own.
+        group_sharded_pub_sub_by_node: bool;
+    }
     refused {
         /// A table of names that is not public; see `sharded_pub_sub_balanced`.
         use_precomputed_partition_tags: bool;
@@ -128,6 +134,12 @@ section! {
         /// Choose the partitions so that masters with equal shares of the slots get equal shares of them. Centrifugo
         /// knows other names then: it cannot share channels with this node. Beyond v6.
         sharded_pub_sub_balanced: bool;
+    }
+    unsupported {
+        /// Subscriptions are made at masters: a replica that loses its master loses publications and tells nobody.
+        subscribe_on_replica: bool;
+        /// Each partition has a connection of its own.
+        group_sharded_pub_sub_by_node: bool;
     }
     refused {
         /// A table of names that is not public; see `sharded_pub_sub_balanced`.
