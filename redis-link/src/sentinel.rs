@@ -53,17 +53,23 @@ impl Watched {
     }
 
     /// A connection to the master. Right after a failover the sentinels may still name the old one, which then says
-    /// that it is none.
+    /// that it is none; or it hung, was replaced meanwhile, and says when it comes back that it is.
     pub(crate) async fn dial(&self) -> Result<(Wire, Endpoint), LinkError> {
-        let named = Named::last_failover(self.ask_all().await?).into_iter().next();
-        let nobody = || LinkError::Disconnected("no sentinel is configured".to_owned());
-        let master = named.ok_or_else(nobody)?.master;
+        let master = self.master().await?;
         let mut wire = self.login.dial(&master).await?;
         let role = self.role(&mut wire).await?.into_iter().next();
-        if role.map(text).transpose()?.as_deref() != Some("master") {
-            return Err(LinkError::Disconnected(format!("{master} is not the master yet")));
+        let is_master = role.map(text).transpose()?.as_deref() == Some("master");
+        if !is_master || self.master().await? != master {
+            return Err(LinkError::Disconnected(format!("{master} is not the master now")));
         }
         Ok((wire, master))
+    }
+
+    /// Whom the sentinels name.
+    async fn master(&self) -> Result<Endpoint, LinkError> {
+        let named = Named::last_failover(self.ask_all().await?).into_iter().next();
+        let nobody = || LinkError::Disconnected("no sentinel is configured".to_owned());
+        Ok(named.ok_or_else(nobody)?.master)
     }
 
     /// Asks again when something is announced and every few seconds, and ends when another master is named: the old

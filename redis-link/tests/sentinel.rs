@@ -4,6 +4,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -137,8 +138,30 @@ fn at(port: u16) -> Endpoint {
     }
 }
 
+/// What a sentinel says, and how often it did.
+struct Says {
+    port: u16,
+    epoch: u32,
+    asked: usize,
+}
+
+impl Says {
+    fn first(master: &Server) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self {
+            port: master.port,
+            epoch: 1,
+            asked: 0,
+        }))
+    }
+
+    fn fail_over(&mut self, to: &Server) {
+        self.port = to.port;
+        self.epoch += 1;
+    }
+}
+
 /// Says to whoever asks who the master is, and of which epoch.
-async fn fake_sentinel(says: Arc<Mutex<(u16, u32)>>) -> Endpoint {
+async fn fake_sentinel(says: Arc<Mutex<Says>>) -> Endpoint {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -147,13 +170,17 @@ async fn fake_sentinel(says: Arc<Mutex<(u16, u32)>>) -> Endpoint {
             tokio::spawn(async move {
                 let mut question = Vec::new();
                 while stream.read_buf(&mut question).await.is_ok_and(|count| count > 0) {
-                    let (port, epoch) = *says.lock();
+                    let (port, epoch) = {
+                        let says = says.lock();
+                        (says.port, says.epoch)
+                    };
                     let text = String::from_utf8_lossy(&question);
                     let answer = if text.contains("PING") {
                         "+PONG\r\n".to_owned()
                     } else if text.contains("GET-MASTER-ADDR-BY-NAME") {
                         format!("*2\r\n+127.0.0.1\r\n+{port}\r\n")
                     } else if text.contains("MASTER") {
+                        says.lock().asked += 1;
                         format!("*2\r\n$12\r\nconfig-epoch\r\n+{epoch}\r\n")
                     } else {
                         "-ERR unknown\r\n".to_owned()
@@ -170,8 +197,7 @@ async fn fake_sentinel(says: Arc<Mutex<(u16, u32)>>) -> Endpoint {
 #[tokio::test]
 async fn a_master_that_was_replaced_behind_its_back_is_left() {
     let (old, new) = (Server::start(&[]), Server::start(&[]));
-    let cut_off = Arc::new(Mutex::new((old.port, 1)));
-    let other = Arc::new(Mutex::new((old.port, 1)));
+    let (cut_off, other) = (Says::first(&old), Says::first(&old));
     let mut options = old.options();
     options.force_resp2 = true;
     options.topology = Topology::Sentinel(Sentinels {
@@ -199,7 +225,7 @@ async fn a_master_that_was_replaced_behind_its_back_is_left() {
     assert_eq!(old.cli(&["GET", "a"]).trim(), "1");
 
     // The old master lives, and one sentinel knows no better.
-    *other.lock() = (new.port, 2);
+    other.lock().fail_over(&new);
     eventually("a write at the new master", async || {
         let _ = commands.call(command(&["SET", "b", "1"])).await;
         (new.cli(&["GET", "b"]).trim() == "1").then_some(())
@@ -211,4 +237,32 @@ async fn a_master_that_was_replaced_behind_its_back_is_left() {
     .await;
     new.cli(&["PUBLISH", "news", "after"]);
     eventually("the message", async || (log.0.lock().len() == 1).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_master_that_hung_while_it_was_replaced_is_not_believed() {
+    let (old, new) = (Server::start(&[]), Server::start(&[]));
+    let says = Says::first(&old);
+    let mut options = old.options();
+    options.force_resp2 = true;
+    // It answers in time, and too late.
+    options.connect_timeout = Duration::from_secs(60);
+    options.topology = Topology::Sentinel(Sentinels {
+        endpoints: vec![fake_sentinel(says.clone()).await],
+        master: "main".to_owned(),
+        credentials: Credentials::default(),
+        client_name: String::new(),
+        tls: None,
+    });
+    old.signal("STOP");
+    let commands = Commands::open(&options);
+    eventually("a question", async || (says.lock().asked > 0).then_some(())).await;
+    says.lock().fail_over(&new);
+    old.signal("CONT");
+    eventually("a write", async || {
+        commands.call(command(&["SET", "a", "1"])).await.ok()
+    })
+    .await;
+    assert_eq!(new.cli(&["GET", "a"]).trim(), "1");
+    assert_eq!(old.cli(&["EXISTS", "a"]).trim(), "0");
 }

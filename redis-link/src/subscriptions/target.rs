@@ -1,5 +1,7 @@
 //! Where subscriptions are made.
 
+use std::time::Duration;
+
 use parking_lot::Mutex;
 use rand::seq::SliceRandom;
 
@@ -12,6 +14,10 @@ use crate::slot::slot;
 use crate::slots::Range;
 
 use super::Kind;
+
+/// How long a replaced master is still listened to, while everybody leaves it with what he publishes: who has heard
+/// something that the new one does not have can be told so, who has not cannot.
+const LISTEN_ON: Duration = Duration::from_millis(100);
 
 /// Nodes of a cluster that are remembered beside its seeds.
 const MAX_KNOWN: usize = 1000;
@@ -47,7 +53,11 @@ impl Target {
     /// Ends when `current` is not the server to ask any more.
     pub(super) async fn replaced(&self, current: &Endpoint) -> LinkError {
         match self {
-            Self::Watched(watched) => watched.replaced(current).await,
+            Self::Watched(watched) => {
+                let error = watched.replaced(current).await;
+                tokio::time::sleep(LISTEN_ON).await;
+                error
+            }
             Self::Endpoint(..) | Self::Cluster(..) | Self::Slot(..) => std::future::pending().await,
         }
     }
