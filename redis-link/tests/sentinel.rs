@@ -9,7 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tidegate_redis_link::{
-    Commands, Credentials, Endpoint, Kind, LinkError, Sentinels, Sink, Subscriptions, Topology, items, text,
+    Commands, Credentials, Endpoint, Kind, LinkError, Options, Sentinels, Sink, Subscriptions, Topology,
+    items, text,
 };
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -40,14 +41,10 @@ async fn a_failover_is_followed() {
         replica,
         sentinels,
     } = Watched::start().await;
-    let mut options = master.options();
-    options.topology = Topology::Sentinel(Sentinels {
-        endpoints: sentinels.iter().map(|sentinel| at(sentinel.port)).collect(),
-        master: "main".to_owned(),
-        credentials: Credentials::default(),
-        client_name: String::new(),
-        tls: None,
-    });
+    let options = behind(
+        &master,
+        sentinels.iter().map(|sentinel| at(sentinel.port)).collect(),
+    );
     let commands = Commands::open(&options);
     let log = Arc::new(Log::default());
     let subscriptions = Subscriptions::open(&options, Kind::Plain, Bytes::from_static(b"alive"), log.clone());
@@ -100,18 +97,12 @@ async fn a_failover_is_followed() {
 #[tokio::test]
 async fn replicas_are_read_while_they_are_well() {
     let watched = Watched::start().await;
-    let mut options = watched.master.options();
-    options.topology = Topology::Sentinel(Sentinels {
-        endpoints: watched
-            .sentinels
-            .iter()
-            .map(|sentinel| at(sentinel.port))
-            .collect(),
-        master: "main".to_owned(),
-        credentials: Credentials::default(),
-        client_name: String::new(),
-        tls: None,
-    });
+    let endpoints = watched
+        .sentinels
+        .iter()
+        .map(|sentinel| at(sentinel.port))
+        .collect();
+    let mut options = behind(&watched.master, endpoints);
     assert!(Commands::open_replicas(&options).is_none());
     options.replicas = true;
     let replicas = Commands::open_replicas(&options).unwrap();
@@ -129,6 +120,19 @@ async fn replicas_are_read_while_they_are_well() {
     watched.replica.cli(&["REPLICAOF", "127.0.0.1", "1"]);
     eventually("the end of its service", async || replicas.ready().err()).await;
     drop(watched);
+}
+
+/// Options for a master that these sentinels name.
+fn behind(master: &Server, endpoints: Vec<Endpoint>) -> Options {
+    let mut options = master.options();
+    options.topology = Topology::Sentinel(Sentinels {
+        endpoints,
+        master: "main".to_owned(),
+        credentials: Credentials::default(),
+        client_name: String::new(),
+        tls: None,
+    });
+    options
 }
 
 fn at(port: u16) -> Endpoint {
@@ -198,18 +202,12 @@ async fn fake_sentinel(says: Arc<Mutex<Says>>) -> Endpoint {
 async fn a_master_that_was_replaced_behind_its_back_is_left() {
     let (old, new) = (Server::start(&[]), Server::start(&[]));
     let (cut_off, other) = (Says::first(&old), Says::first(&old));
-    let mut options = old.options();
+    let endpoints = vec![
+        fake_sentinel(cut_off.clone()).await,
+        fake_sentinel(other.clone()).await,
+    ];
+    let mut options = behind(&old, endpoints);
     options.force_resp2 = true;
-    options.topology = Topology::Sentinel(Sentinels {
-        endpoints: vec![
-            fake_sentinel(cut_off.clone()).await,
-            fake_sentinel(other.clone()).await,
-        ],
-        master: "main".to_owned(),
-        credentials: Credentials::default(),
-        client_name: String::new(),
-        tls: None,
-    });
     let commands = Commands::open(&options);
     let log = Arc::new(Log::default());
     let subscriptions = Subscriptions::open(&options, Kind::Plain, Bytes::from_static(b"alive"), log.clone());
@@ -243,17 +241,10 @@ async fn a_master_that_was_replaced_behind_its_back_is_left() {
 async fn a_master_that_hung_while_it_was_replaced_is_not_believed() {
     let (old, new) = (Server::start(&[]), Server::start(&[]));
     let says = Says::first(&old);
-    let mut options = old.options();
+    let mut options = behind(&old, vec![fake_sentinel(says.clone()).await]);
     options.force_resp2 = true;
     // It answers in time, and too late.
     options.connect_timeout = Duration::from_secs(60);
-    options.topology = Topology::Sentinel(Sentinels {
-        endpoints: vec![fake_sentinel(says.clone()).await],
-        master: "main".to_owned(),
-        credentials: Credentials::default(),
-        client_name: String::new(),
-        tls: None,
-    });
     old.signal("STOP");
     let commands = Commands::open(&options);
     eventually("a question", async || (says.lock().asked > 0).then_some(())).await;
