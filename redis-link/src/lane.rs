@@ -54,9 +54,7 @@ const BATCH_CALLS: usize = 1024;
 /// Bytes after which a write is not made larger.
 const BATCH_BYTES: usize = 512 * 1024;
 
-/// Small commands that may wait for answers before calls wait for company, and for how long these do at most. Not in a
-/// cluster, where calls of different slots are no company.
-const SMALL_COMMANDS: usize = 2;
+/// How long calls wait at most for company. Not in a cluster, where calls of different slots are none.
 const COMPANY: Duration = Duration::from_millis(1);
 
 /// How often a silent connection is asked whether it lives.
@@ -298,9 +296,10 @@ impl Driver {
     async fn take(&self) -> Vec<Queued> {
         let queue = &self.shared.queue;
         queue.wait_for(1).await;
-        if self.redirect.is_none() && self.has_small_commands() {
+        let has_small = || self.flight.lock().has_small();
+        if self.redirect.is_none() && has_small() {
             let company = async {
-                while self.has_small_commands() {
+                while has_small() {
                     self.answered.notified().await;
                 }
             };
@@ -310,10 +309,6 @@ impl Driver {
             }
         }
         queue.take(BATCH_CALLS, BATCH_BYTES).await
-    }
-
-    fn has_small_commands(&self) -> bool {
-        self.flight.lock().small() >= SMALL_COMMANDS
     }
 
     /// Whether nothing may be sent before something is answered.
@@ -367,12 +362,11 @@ impl Driver {
 
     fn next_sent(&self) -> Option<Sent> {
         let mut flight = self.flight.lock();
-        let was_held = flight.is_full() || flight.small() >= SMALL_COMMANDS;
-        let next = flight.pop();
+        let (next, frees) = flight.pop().unzip();
         if flight.is_empty() {
             self.shared.is_busy.store(false, Ordering::Relaxed);
         }
-        if was_held && !flight.is_full() && flight.small() < SMALL_COMMANDS {
+        if frees == Some(true) {
             self.answered.notify_one();
         }
         next

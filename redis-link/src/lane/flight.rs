@@ -12,6 +12,9 @@ const MAX_IN_FLIGHT: usize = 4096;
 /// Bytes that their calls may hold.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
+/// Small commands that may wait for answers before calls wait for company.
+const SMALL_COMMANDS: usize = 2;
+
 /// What an answer will be to.
 pub(super) enum Sent {
     /// A question of our own, whose answer matters to nobody.
@@ -69,17 +72,19 @@ impl Flight {
         self.sent.push_back((self.now, sent));
     }
 
-    /// What the next answer is to.
-    pub(super) fn pop(&mut self) -> Option<Sent> {
+    /// What the next answer is to, and whether with it the flight stops being full, or having small commands.
+    pub(super) fn pop(&mut self) -> Option<(Sent, bool)> {
+        let (was_full, had_small) = (self.is_full(), self.has_small());
         let (_, sent) = self.sent.pop_front()?;
         self.bytes = self.bytes.saturating_sub(sent.size());
         self.small = self.small.saturating_sub(usize::from(sent.is_small()));
-        Some(sent)
+        let frees = (was_full && !self.is_full()) || (had_small && !self.has_small());
+        Some((sent, frees))
     }
 
-    /// Merged commands that wait for answers and could have been of more calls.
-    pub(super) fn small(&self) -> usize {
-        self.small
+    /// Whether enough merged commands wait for answers that could have been of more calls.
+    pub(super) fn has_small(&self) -> bool {
+        self.small >= SMALL_COMMANDS
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -150,11 +155,30 @@ mod tests {
                 }
                 model.extend(step);
                 let small = model.iter().filter(|calls| (2..LARGE).contains(*calls)).count();
-                prop_assert_eq!(flight.small(), small);
+                prop_assert_eq!(flight.small, small);
             }
             flight.drain();
-            prop_assert_eq!(flight.small(), 0);
+            prop_assert_eq!(flight.small, 0);
             prop_assert_eq!(flight.bytes, 0);
         }
+    }
+
+    /// Who waits for room is not kept waiting for the small commands, which are answered later.
+    #[test]
+    fn each_end_of_a_wait_is_told() {
+        let queued = || Queued::new(Call::command(0, None, redis::cmd("GET")), reply::pair().0);
+        let mut flight = Flight::default();
+        for _ in 0..MAX_IN_FLIGHT - SMALL_COMMANDS {
+            flight.push(Sent::Ours);
+        }
+        for _ in 0..SMALL_COMMANDS {
+            flight.push(Sent::Merged(vec![queued()]));
+        }
+        assert!(flight.is_full() && flight.has_small());
+        let told: Vec<_> = std::iter::from_fn(|| flight.pop())
+            .enumerate()
+            .filter_map(|(index, (_, frees))| frees.then_some(index))
+            .collect();
+        assert_eq!(told, [0, MAX_IN_FLIGHT - SMALL_COMMANDS]);
     }
 }
