@@ -13,7 +13,7 @@ use tokio_util::codec::FramedRead;
 
 use crate::error::LinkError;
 use crate::options::{Credentials, Endpoint, Options, Tls, Topology};
-use crate::values::{checked, items, text};
+use crate::values::{checked, fields, text};
 
 /// Room for what is read at once: many small answers or messages.
 const READ_BUFFER: usize = 64 * 1024;
@@ -191,13 +191,7 @@ impl Login {
 
 /// Reads the answer to `HELLO`.
 fn mode(about: Value) -> Option<String> {
-    let mut fields = items(about).ok()?.into_iter();
-    while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
-        if text(name).is_ok_and(|name| name == "mode") {
-            return text(value).ok();
-        }
-    }
-    None
+    text(fields(about).ok()?.remove("mode")?).ok()
 }
 
 impl Wire {
@@ -215,10 +209,15 @@ impl Wire {
         Ok(known)
     }
 
+    /// Writes a command at once.
+    pub(crate) async fn send(&mut self, command: &Cmd) -> Result<(), LinkError> {
+        self.writer.write_all(&command.get_packed_command()).await?;
+        Ok(self.writer.flush().await?)
+    }
+
     /// Asks one thing and waits for the answer; for connections on which nothing else happens.
     pub(crate) async fn ask(&mut self, command: &Cmd) -> Result<Value, LinkError> {
-        self.writer.write_all(&command.get_packed_command()).await?;
-        self.writer.flush().await?;
+        self.send(command).await?;
         match self.reader.next().await {
             Some(value) => checked(value?),
             None => Err(LinkError::Disconnected(

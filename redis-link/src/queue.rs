@@ -150,11 +150,12 @@ impl Queue {
     /// Takes nothing when dropped.
     pub(crate) async fn take(&self, max_calls: usize, max_bytes: usize) -> Vec<Queued> {
         loop {
+            self.wait_for(1).await;
+            // What waited may have been failed since.
             let taken = self.take_now(max_calls, max_bytes);
             if !taken.is_empty() {
                 return taken;
             }
-            self.filled.notified().await;
         }
     }
 

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use hashbrown::HashMap;
 use rand::Rng;
 use rand::seq::IteratorRandom;
 use redis::Value;
@@ -17,7 +16,7 @@ use tokio::time::Instant;
 use crate::dial::{Login, Wire};
 use crate::error::LinkError;
 use crate::options::{Endpoint, Options, Sentinels};
-use crate::values::{integer, items, text};
+use crate::values::{fields, integer, items, text};
 
 /// How often the sentinels are asked whether the master is still the one, roughly.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
@@ -283,16 +282,6 @@ fn well(replica: Value) -> Option<Endpoint> {
         host: field("ip")?,
         port: field("port")?.parse().ok()?,
     })
-}
-
-/// Names and values, of which sentinels make lists or maps.
-fn fields(answer: Value) -> Result<HashMap<String, Value>, LinkError> {
-    let mut items = items(answer)?.into_iter();
-    let mut fields = HashMap::new();
-    while let (Some(name), Some(value)) = (items.next(), items.next()) {
-        fields.insert(text(name)?, value);
-    }
-    Ok(fields)
 }
 
 impl fmt::Display for Watched {

@@ -1,6 +1,7 @@
 //! Reading values of answers without trusting them.
 
 use bytes::Bytes;
+use hashbrown::HashMap;
 use redis::Value;
 
 use crate::error::LinkError;
@@ -55,6 +56,19 @@ pub fn integer(value: Value) -> Result<i64, LinkError> {
         }
         other => Err(unexpected(other)),
     }
+}
+
+/// Names and values, of which RESP2 makes a list and RESP3 a map.
+///
+/// # Errors
+/// As [`items`] and [`text`].
+pub(crate) fn fields(value: Value) -> Result<HashMap<String, Value>, LinkError> {
+    let mut items = items(value)?.into_iter();
+    let mut fields = HashMap::new();
+    while let (Some(name), Some(value)) = (items.next(), items.next()) {
+        fields.insert(text(name)?, value);
+    }
+    Ok(fields)
 }
 
 /// The value, or the server's error that it is.

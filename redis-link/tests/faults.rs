@@ -293,21 +293,26 @@ impl Sink for Log {
     fn restored(&self, _: Vec<Bytes>) {}
 }
 
-#[tokio::test]
-async fn a_confirmation_is_that_of_its_subscription() {
-    let (listener, mut options) = fake().await;
-    options.io_timeout = Duration::from_secs(20);
-    let log = Arc::new(Log::default());
-    let alive = Bytes::from_static(b"alive");
-    let subscriptions = Subscriptions::open(&options, Kind::Plain, alive, log.clone());
-    let mut stream = accept(&listener).await;
-    let mut seen = Vec::new();
-    read_until(&mut stream, &mut seen, "alive\r\n").await;
+/// Subscriptions that the fake server has let in.
+async fn subscribed(listener: &TcpListener, options: &Options, log: Arc<Log>) -> (Subscriptions, TcpStream) {
+    let subscriptions = Subscriptions::open(options, Kind::Plain, Bytes::from_static(b"alive"), log);
+    let mut stream = accept(listener).await;
+    read_until(&mut stream, &mut Vec::new(), "alive\r\n").await;
     stream
         .write_all(b"*3\r\n$9\r\nsubscribe\r\n$5\r\nalive\r\n:1\r\n")
         .await
         .unwrap();
     eventually("a connection", async || subscriptions.ready().ok()).await;
+    (subscriptions, stream)
+}
+
+#[tokio::test]
+async fn a_confirmation_is_that_of_its_subscription() {
+    let (listener, mut options) = fake().await;
+    options.io_timeout = Duration::from_secs(20);
+    let log = Arc::new(Log::default());
+    let (subscriptions, mut stream) = subscribed(&listener, &options, log.clone()).await;
+    let mut seen = Vec::new();
     let channel = Bytes::from_static(b"a");
     let first = subscriptions.subscribe(channel.clone());
     read_until(&mut stream, &mut seen, "SUBSCRIBE\r\n$1\r\na\r\n").await;
@@ -441,21 +446,8 @@ async fn a_refused_subscription_fails_alone() {
 #[tokio::test]
 async fn a_busy_connection_with_subscriptions_is_asked_as_well() {
     let (listener, options) = fake().await;
-    let subscriptions = Subscriptions::open(
-        &options,
-        Kind::Plain,
-        Bytes::from_static(b"alive"),
-        Arc::new(Log::default()),
-    );
-    let mut stream = accept(&listener).await;
+    let (subscriptions, mut stream) = subscribed(&listener, &options, Arc::default()).await;
     let mut seen = Vec::new();
-    read_until(&mut stream, &mut seen, "alive\r\n").await;
-    stream
-        .write_all(b"*3\r\n$9\r\nsubscribe\r\n$5\r\nalive\r\n:1\r\n")
-        .await
-        .unwrap();
-    eventually("a connection", async || subscriptions.ready().ok()).await;
-    seen.clear();
     let changing = async {
         for index in 0_u64.. {
             drop(subscriptions.subscribe(Bytes::from(index.to_string())));

@@ -45,18 +45,7 @@ async fn a_failover_is_followed() {
         &master,
         sentinels.iter().map(|sentinel| at(sentinel.port)).collect(),
     );
-    let commands = Commands::open(&options);
-    let log = Arc::new(Log::default());
-    let subscriptions = Subscriptions::open(&options, Kind::Plain, Bytes::from_static(b"alive"), log.clone());
-    eventually("a connection", async || subscriptions.ready().ok()).await;
-    subscriptions
-        .subscribe(Bytes::from_static(b"news"))
-        .await
-        .unwrap();
-    eventually("a write", async || {
-        commands.call(command(&["SET", "a", "1"])).await.ok()
-    })
-    .await;
+    let (commands, log, _subscriptions) = at_work(&options).await;
     commands
         .call(command(&["PUBLISH", "news", "before"]))
         .await
@@ -120,6 +109,23 @@ async fn replicas_are_read_while_they_are_well() {
     watched.replica.cli(&["REPLICAOF", "127.0.0.1", "1"]);
     eventually("the end of its service", async || replicas.ready().err()).await;
     drop(watched);
+}
+
+/// Connections over which `a` was written and `news` is subscribed to.
+async fn at_work(options: &Options) -> (Commands, Arc<Log>, Subscriptions) {
+    let commands = Commands::open(options);
+    let log = Arc::new(Log::default());
+    let subscriptions = Subscriptions::open(options, Kind::Plain, Bytes::from_static(b"alive"), log.clone());
+    eventually("a connection", async || subscriptions.ready().ok()).await;
+    subscriptions
+        .subscribe(Bytes::from_static(b"news"))
+        .await
+        .unwrap();
+    eventually("a write", async || {
+        commands.call(command(&["SET", "a", "1"])).await.ok()
+    })
+    .await;
+    (commands, log, subscriptions)
 }
 
 /// Options for a master that these sentinels name.
@@ -208,18 +214,7 @@ async fn a_master_that_was_replaced_behind_its_back_is_left() {
     ];
     let mut options = behind(&old, endpoints);
     options.force_resp2 = true;
-    let commands = Commands::open(&options);
-    let log = Arc::new(Log::default());
-    let subscriptions = Subscriptions::open(&options, Kind::Plain, Bytes::from_static(b"alive"), log.clone());
-    eventually("a connection", async || subscriptions.ready().ok()).await;
-    subscriptions
-        .subscribe(Bytes::from_static(b"news"))
-        .await
-        .unwrap();
-    eventually("a write", async || {
-        commands.call(command(&["SET", "a", "1"])).await.ok()
-    })
-    .await;
+    let (commands, log, _subscriptions) = at_work(&options).await;
     assert_eq!(old.cli(&["GET", "a"]).trim(), "1");
 
     // The old master lives, and one sentinel knows no better.

@@ -8,15 +8,14 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use redis::Value;
-use tokio::io::AsyncWriteExt;
+use redis::{Cmd, Value};
 use tokio::sync::Notify;
 
 use super::pause;
 use crate::dial::{Login, Wire};
 use crate::error::LinkError;
 use crate::options::Endpoint;
-use crate::values::{items, text};
+use crate::values::{checked, items, text};
 
 /// The sentinel that leads a failover says the first one; the others hear of it and say the second.
 const EVENTS: [&str; 2] = ["+promoted-slave", "+switch-master"];
@@ -32,50 +31,40 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// Changes nothing.
 pub(super) async fn listen(asking: &Login, sentinel: &Endpoint, news: &Notify) -> Infallible {
     loop {
-        let error = match asking.dial(sentinel).await {
-            Ok(wire) => hear(wire, news).await,
-            Err(error) => error,
-        };
+        let listening = async { hear(asking.dial(sentinel).await?, news).await };
+        let Err(error) = listening.await;
         tracing::debug!(%sentinel, %error, "a sentinel is not listened to");
         pause().await;
     }
 }
 
 /// Ends with the connection.
-async fn hear(mut wire: Wire, news: &Notify) -> LinkError {
+async fn hear(mut wire: Wire, news: &Notify) -> Result<Infallible, LinkError> {
     let mut subscribe = redis::cmd("SUBSCRIBE");
-    subscribe.arg(&EVENTS);
-    let mut next = subscribe.get_packed_command();
+    send(&mut wire, subscribe.arg(&EVENTS)).await?;
     let mut is_asked = false;
     loop {
-        if !next.is_empty() {
-            let sending = async {
-                wire.writer.write_all(&next).await?;
-                wire.writer.flush().await
-            };
-            match tokio::time::timeout(SILENCE, sending).await {
-                Ok(Ok(())) => next.clear(),
-                Ok(Err(error)) => return error.into(),
-                Err(_) => return LinkError::Timeout,
+        let Ok(next) = tokio::time::timeout(SILENCE, wire.reader.next()).await else {
+            if is_asked {
+                return Err(LinkError::Timeout);
             }
-        }
-        match tokio::time::timeout(SILENCE, wire.reader.next()).await {
-            Err(_) if is_asked => return LinkError::Timeout,
-            Err(_) => {
-                next = redis::cmd("PING").get_packed_command();
-                is_asked = true;
-            }
-            Ok(None) => return LinkError::Disconnected("the sentinel closed the connection".to_owned()),
-            Ok(Some(Err(error))) => return error.into(),
-            Ok(Some(Ok(Value::ServerError(error)))) => return LinkError::server(&error),
-            Ok(Some(Ok(value))) => {
-                is_asked = false;
-                if is_news(value) {
-                    news.notify_one();
-                }
-            }
+            send(&mut wire, &redis::cmd("PING")).await?;
+            is_asked = true;
+            continue;
+        };
+        let closed = || LinkError::Disconnected("the sentinel closed the connection".to_owned());
+        let value = checked(next.ok_or_else(closed)??)?;
+        is_asked = false;
+        if is_news(value) {
+            news.notify_one();
         }
     }
+}
+
+async fn send(wire: &mut Wire, command: &Cmd) -> Result<(), LinkError> {
+    tokio::time::timeout(SILENCE, wire.send(command))
+        .await
+        .unwrap_or(Err(LinkError::Timeout))
 }
 
 /// Everything but the answer to a `PING`, which looks like a message in RESP2.
@@ -92,7 +81,7 @@ fn is_news(value: Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
