@@ -19,6 +19,7 @@ from bench import load, paths, results
 from bench.nats import Nats
 from bench.node import Node
 from bench.redis import Redis
+from bench.results import row
 from bench.servers import PATIENCE
 
 MARKS = ("<!-- table of benches/cluster.py -->\n", "<!-- end of cluster -->")
@@ -61,7 +62,7 @@ def main() -> int:
     for count in (1, 2):
         lines += publish(Nats(), count, "NATS", PLAIN, options.seconds)
         lines += publish(Nats("file"), count, "JetStream in files", HISTORY, options.seconds)
-    text = "\n".join(["| run | figure | value |", "|---|---|---:|", *lines])
+    text = results.table(lines)
     print(text)
     if options.write:
         results.write(MARKS, text)
@@ -210,10 +211,6 @@ def together(nodes: list[Node], arguments) -> list[dict]:
         if figures.get("errors") or figures.get("api_errors") or figures.get("dead"):
             raise SystemExit(f"errors in {figures}")
     return answered
-
-
-def row(*cells) -> str:
-    return f"| {' | '.join(str(cell) for cell in cells)} |"
 
 
 if __name__ == "__main__":

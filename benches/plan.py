@@ -12,6 +12,7 @@ import sys
 import time
 
 from bench import load, paths, results
+from bench.results import row
 from bench.servers import Server, Tidegate
 
 MARKS = ("<!-- table of benches/plan.py -->\n", "<!-- end of plan -->")
@@ -41,7 +42,7 @@ def main() -> int:
         *deliver("plain", "loadgen", Tidegate()),
         *deliver("TLS", "tls-idle", Tidegate(tls=True)),
     ]
-    text = "\n".join(["| run | figure | value |", "|---|---|---:|", *lines])
+    text = results.table(lines)
     print(text)
     if options.write:
         results.write(MARKS, text)
@@ -105,10 +106,6 @@ def start(tool: str, count: int, settle: int, server: Server) -> subprocess.Pope
 def slab_kb() -> int:
     lines = pathlib.Path("/proc/meminfo").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Slab:"))
-
-
-def row(*cells) -> str:
-    return f"| {' | '.join(str(cell) for cell in cells)} |"
 
 
 if __name__ == "__main__":

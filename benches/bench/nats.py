@@ -1,13 +1,10 @@
 """A NATS of its own for nodes that are measured, and what it did."""
 
-import subprocess
-import tempfile
-
 from . import load
-from .servers import Server, free_port, wait_for_port
+from .servers import Store
 
 
-class Nats(Server):
+class Nats(Store):
     """`nats-server`; `storage` is that of its JetStream, `None` for none."""
 
     NAME = "NATS"
@@ -15,19 +12,9 @@ class Nats(Server):
     def __init__(self, storage: str | None = None):
         self.storage = storage
 
-    def __enter__(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.port = free_port()
-        self.process = subprocess.Popen(
-            ["nats-server", "-a", "127.0.0.1", "-p", str(self.port),
-             *(["--jetstream", "--store_dir", self.folder.name] if self.storage else [])],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for_port(self.port)
-        return self
-
-    def __exit__(self, *outcome):
-        super().__exit__(*outcome)
-        self.folder.cleanup()
+    def command(self) -> list[str]:
+        kept = ["--jetstream", "--store_dir", self.folder.name] if self.storage else []
+        return ["nats-server", "-a", "127.0.0.1", "-p", str(self.port), *kept]
 
     def options(self) -> dict:
         """What a node is told of it."""

@@ -1,32 +1,21 @@
 """A Redis of its own for nodes that are measured, and what it did."""
 
 import subprocess
-import tempfile
 
-from .servers import Server, free_port, wait_for_port
+from .servers import Store
 
 # What a node sends. Redis counts what its scripts do under the same names, so only these are commands for sure; without
 # scripts, PUBLISH is one as well.
 SENT = {"evalsha", "eval", "subscribe", "unsubscribe", "ssubscribe", "sunsubscribe"}
 
 
-class Redis(Server):
+class Redis(Store):
     """`redis-server` without persistence."""
 
     NAME = "Redis"
 
-    def __enter__(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.port = free_port()
-        self.process = subprocess.Popen(
-            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
-            cwd=self.folder.name, stdout=subprocess.DEVNULL)
-        wait_for_port(self.port)
-        return self
-
-    def __exit__(self, *outcome):
-        super().__exit__(*outcome)
-        self.folder.cleanup()
+    def command(self) -> list[str]:
+        return ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
 
     def options(self) -> dict:
         """What a node is told of it."""

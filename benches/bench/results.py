@@ -5,6 +5,14 @@ from . import paths
 RESULTS = paths.BENCHES / "RESULTS.md"
 
 
+def table(rows: list[str]) -> str:
+    return "\n".join(["| run | figure | value |", "|---|---|---:|", *rows])
+
+
+def row(*cells) -> str:
+    return f"| {' | '.join(str(cell) for cell in cells)} |"
+
+
 def write(marks: tuple[str, str], text: str) -> None:
     """Puts a table between its marks."""
     before, start, rest = RESULTS.read_text().partition(marks[0])

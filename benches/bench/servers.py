@@ -40,6 +40,26 @@ class Server:
             self.process.wait()
 
 
+class Store(Server):
+    """A server that is no part of this project and keeps its files in a folder of its own, `folder`. Subclasses give the
+    `command` for `port`."""
+
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.port = free_port()
+        self.process = subprocess.Popen(
+            self.command(), cwd=self.folder.name, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for_port(self.port)
+        return self
+
+    def __exit__(self, *outcome):
+        super().__exit__(*outcome)
+        self.folder.cleanup()
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+
 class Floor(Server):
     """The yardstick for WebSocket: a server that does nothing but write."""
 
