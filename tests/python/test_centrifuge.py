@@ -6,7 +6,7 @@ import cent
 import pytest
 from centrifuge import CentrifugeError, StreamPosition
 
-from support import token
+from support import BRIEF_SECONDS, token
 
 
 def publish_numbers(api: cent.Client, channel: str, first: int, count: int) -> None:
@@ -160,7 +160,7 @@ async def test_a_token_is_refreshed(connect, unique):
 
     async def get_token() -> str:
         await refreshed.put(None)
-        return token(f"alice-{unique}", seconds=2)
+        return token(f"alice-{unique}", seconds=BRIEF_SECONDS)
 
     alice = await connect("alice", token="", get_token=get_token)
     async with asyncio.timeout(20):
@@ -240,7 +240,7 @@ async def test_a_subscription_token_is_refreshed(connect, unique):
 
     async def get_token(_context=None) -> str:
         await refreshed.put(None)
-        return token(alice.name, seconds=2, channel=channel)
+        return token(alice.name, seconds=BRIEF_SECONDS, channel=channel)
 
     await alice.subscribe(channel, get_token=get_token)
     async with asyncio.timeout(20):

@@ -48,6 +48,28 @@ export class Env {
     return client;
   }
 
+  /**
+   * A client that connects with a brief token and takes the next ones from `later`. A token may expire before a
+   * busy machine has connected with it: until then the client gets others as brief, and the journal keeps its errors.
+   */
+  async connectBriefly(name, later) {
+    const brief = () => this.token(name, { exp: seconds(BRIEF) });
+    let next = brief;
+    const client = this.open(name, { token: await brief(), getToken: () => next() });
+    await client.journal.next('connected');
+    next = later;
+    return client;
+  }
+
+  /** A subscription with a brief token, as `connectBriefly` connects. */
+  async subscribeBriefly(client, name, channel, later) {
+    const brief = () => this.subscriptionToken(name, channel, { exp: seconds(BRIEF) });
+    let next = brief;
+    const subscription = await client.subscribe(channel, { token: await brief(), getToken: () => next() });
+    next = later;
+    return subscription;
+  }
+
   /** A client on its way; the options are those of the SDK. */
   open(name, options = {}) {
     const client = new Client(this.#setup, this.user(name), options);
@@ -75,6 +97,9 @@ export class Env {
     }
   }
 }
+
+/** Seconds that a token lives which a step sees expire: full ones are counted, and a busy machine may need one. */
+export const BRIEF = 3;
 
 /** Unix time so many seconds from now. */
 export function seconds(fromNow) {

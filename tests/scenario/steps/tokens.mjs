@@ -1,5 +1,5 @@
 import { equal, fails, ok } from '../check.mjs';
-import { seconds } from '../env.mjs';
+import { BRIEF, seconds } from '../env.mjs';
 
 export const tokens = {
   'a forged token is refused for good: 3500': async (t) => {
@@ -22,50 +22,39 @@ export const tokens = {
   },
 
   'a connection is refreshed before it expires and never breaks': async (t) => {
-    let refreshes = 0;
-    const alice = await t.connect('alice', { exp: seconds(2) }, {
-      getToken: async () => {
-        refreshes += 1;
-        alice.journal.record('refresh', {});
-        return t.token('alice', { exp: seconds(2) });
-      },
+    const alice = await t.connectBriefly('alice', () => {
+      alice.journal.record('refresh', {});
+      return t.token('alice', { exp: seconds(BRIEF) });
     });
     // Three lifetimes are longer than a lifetime and the grace that the server gives after it.
     await alice.journal.next('refresh', { nth: 3 });
-    equal(refreshes, 3, 'refreshes');
     equal(alice.journal.count('connected'), 1, 'connects');
     await alice.rpc('ping');
   },
 
   'a refresh that fails for a while is repeated': async (t) => {
     let calls = 0;
-    const alice = await t.connect('alice', { exp: seconds(1) }, {
-      getToken: async () => {
-        calls += 1;
-        if (calls === 1) throw new Error('the backend is away');
-        return t.token('alice');
-      },
+    const alice = await t.connectBriefly('alice', async () => {
+      calls += 1;
+      if (calls === 1) throw new Error('the backend is away');
+      return t.token('alice');
     });
-    const { error } = await alice.journal.next('error');
-    ok(error.message.includes('away'), error.message);
+    await alice.journal.until('error of the backend', (journal) =>
+      journal.all('error').some(({ error }) => error.message.includes('away')),
+    );
     await alice.rpc('ping');
   },
 
   'a refresh with the token of somebody else is refused for good: 3500': async (t) => {
-    const alice = await t.connect('alice', { exp: seconds(1) }, { getToken: () => t.token('bob') });
+    const alice = await t.connectBriefly('alice', () => t.token('bob'));
     const { code, reason } = await alice.disconnected();
     equal(code, 3500, 'code');
     equal(reason, 'invalid token', 'reason');
   },
 
   'a refresh with an expired token is code 3005, and the client fetches another': async (t) => {
-    // A token may expire before a busy machine has connected with it: such a client gets another short one.
-    let lifetime = () => 2;
-    const alice = await t.connect('alice', { exp: seconds(2) }, {
-      getToken: () => t.token('alice', { exp: seconds(lifetime()) }),
-    });
     const lifetimes = [-60];
-    lifetime = () => lifetimes.pop() ?? 3600;
+    const alice = await t.connectBriefly('alice', () => t.token('alice', { exp: seconds(lifetimes.pop() ?? 3600) }));
     const { code } = await alice.journal.next('connecting', { nth: 2 });
     equal(code, 3005, 'code');
     await alice.journal.next('connected', { nth: 2 });
@@ -74,9 +63,7 @@ export const tokens = {
   'a connection that is not refreshed is closed with 3005': async (t) => {
     let release;
     const later = new Promise((resolve) => (release = resolve));
-    let next = () => t.token('alice', { exp: seconds(2) });
-    const alice = await t.connect('alice', { exp: seconds(2) }, { getToken: () => next() });
-    next = () => later;
+    const alice = await t.connectBriefly('alice', () => later);
     const { code, reason } = await alice.journal.next('connecting', { nth: 2 });
     equal(code, 3005, 'code');
     equal(reason, 'connection expired', 'reason');
@@ -97,14 +84,10 @@ export const tokens = {
 
   'a subscription is refreshed before it expires and never breaks': async (t) => {
     const channel = `$${t.channel('closed')}`;
-    const short = () => t.subscriptionToken('alice', channel, { exp: seconds(2) });
     const alice = await t.connect('alice');
-    await alice.subscribe(channel, {
-      token: await short(),
-      getToken: async () => {
-        alice.journal.record('refresh', {});
-        return short();
-      },
+    await t.subscribeBriefly(alice, 'alice', channel, () => {
+      alice.journal.record('refresh', {});
+      return t.subscriptionToken('alice', channel, { exp: seconds(BRIEF) });
     });
     await alice.journal.next('refresh', { nth: 3 });
     await alice.rpc('ping');
@@ -116,10 +99,7 @@ export const tokens = {
     let release;
     const later = new Promise((resolve) => (release = resolve));
     const alice = await t.connect('alice');
-    await alice.subscribe(channel, {
-      token: await t.subscriptionToken('alice', channel, { exp: seconds(3) }),
-      getToken: () => later,
-    });
+    await t.subscribeBriefly(alice, 'alice', channel, () => later);
     const { code, reason } = await alice.journal.next('subscribing', { channel, nth: 2 });
     equal(code, 2501, 'code');
     equal(reason, 'subscription expired', 'reason');
@@ -131,10 +111,7 @@ export const tokens = {
   'a subscription refreshed with the token of another channel ends the connection for good: 3500': async (t) => {
     const channel = `$${t.channel('closed')}`;
     const alice = await t.connect('alice');
-    await alice.subscribe(channel, {
-      token: await t.subscriptionToken('alice', channel, { exp: seconds(1) }),
-      getToken: () => t.subscriptionToken('alice', `${channel}-other`),
-    });
+    await t.subscribeBriefly(alice, 'alice', channel, () => t.subscriptionToken('alice', `${channel}-other`));
     const { code, reason } = await alice.disconnected();
     equal(code, 3500, 'code');
     equal(reason, 'invalid token', 'reason');
