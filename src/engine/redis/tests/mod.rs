@@ -7,6 +7,8 @@ mod history;
 mod lists;
 mod pages;
 mod presence;
+#[path = "../../../../redis-link/tests/support/programs.rs"]
+mod programs;
 mod receiving;
 mod server;
 mod streams;

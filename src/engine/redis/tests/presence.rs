@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use tidegate_redis_link::redis::Value;
 
 use super::super::{Missing, Needs};
 use super::*;
@@ -164,11 +163,6 @@ async fn members_that_nobody_can_read_are_left_out() {
     assert_eq!(presence.presence("ch").await.unwrap().len(), 1);
 }
 
-async fn has_field_expiry(server: &Server) -> bool {
-    let known: Vec<Option<Vec<Value>>> = server.run("COMMAND INFO HEXPIRE").await;
-    known.first().is_some_and(Option::is_some)
-}
-
 fn needs(hash_field_ttl: bool) -> Needs {
     Needs {
         streams: true,
@@ -177,25 +171,17 @@ fn needs(hash_field_ttl: bool) -> Needs {
 }
 
 #[tokio::test]
-async fn a_server_without_field_expiry_is_told_at_the_start() {
-    let server = Server::start().await;
+async fn what_a_server_lacks_is_told_at_the_start() {
+    let server = Server::start_valkey(&["--rename-command", "HEXPIRE", ""]).await;
     let shards = shards(&server).await;
     assert_eq!(shards.probe(needs(false)).await, Ok(()));
-    let expected = if has_field_expiry(&server).await {
-        Ok(())
-    } else {
-        Err(Missing::HashFieldTtl)
-    };
-    assert_eq!(shards.probe(needs(true)).await, expected);
+    assert_eq!(shards.probe(needs(true)).await, Err(Missing::HashFieldTtl));
 }
 
-/// On Redis 7.4 and Valkey 9; older servers cannot do it.
 #[tokio::test]
 async fn fields_expire_where_servers_can() {
-    let server = Server::start().await;
-    if !has_field_expiry(&server).await {
-        return;
-    }
+    let server = Server::start_valkey(&[]).await;
+    assert_eq!(shards(&server).await.probe(needs(true)).await, Ok(()));
     let options = PresenceOptions {
         ttl: Duration::from_secs(1),
         user_mapping: true,

@@ -1,6 +1,7 @@
-//! A Redis of its own for each test, on a socket in a folder of its own.
+//! A Redis or Valkey of its own for each test, on a socket in a folder of its own.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tidegate_redis_link::redis::aio::MultiplexedConnection;
 use tidegate_redis_link::redis::{self, Client, FromRedisValue, cmd};
 use tidegate_redis_link::{Credentials, Endpoint, Options, Topology};
 
-use super::until;
+use super::{programs, until};
 
 pub(super) struct Server {
     process: Child,
@@ -22,17 +23,25 @@ impl Server {
         Self::start_with(&[]).await
     }
 
+    pub(super) async fn start_valkey(arguments: &[&str]) -> Self {
+        Self::start_program(&programs::valkey(), arguments).await
+    }
+
     pub(super) async fn start_with(arguments: &[&str]) -> Self {
+        Self::start_program(&programs::redis(), arguments).await
+    }
+
+    async fn start_program(program: &OsStr, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("redis.sock");
-        let process = Command::new("redis-server")
+        let process = Command::new(program)
             .args(["--port", "0", "--save", "", "--appendonly", "no"])
             .args(["--dir", folder.path().to_str().unwrap()])
             .args(["--unixsocket", socket.to_str().unwrap()])
             .args(arguments)
             .stdout(Stdio::null())
             .spawn()
-            .expect("redis-server is needed");
+            .expect("redis-server is installed (scripts/setup.sh)");
         let client = Client::open(format!("redis+unix://{}", socket.display())).unwrap();
         let mut connection = None;
         until("server to listen", async || {
