@@ -58,7 +58,8 @@ async fn asked_for_at_sentinels() {
     scene.end("failover by Sentinel, asked for", took).await;
 }
 
-async fn becomes_replica(server: &Server) {
+/// Waits until a master has learnt that it was replaced.
+pub async fn becomes_replica(server: &Server) {
     eventually("a master that is a replica", async || {
         let role = server.cli(&["ROLE"]);
         role.starts_with("slave").then_some(())
@@ -78,6 +79,24 @@ async fn in_a_cluster() {
     scene.fails().await;
     let took = scene.flows().await;
     scene.end("failover in a cluster", took).await;
+}
+
+/// The master learns only from the others, after it has woken up, that it was replaced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_master_that_hangs_in_a_cluster() {
+    let redis = Cluster::start().await;
+    let options = json!({ "cluster_address": [redis.seeds()] });
+    let (a, b) = (node(options.clone()).await, node(options).await);
+    let scene = Scene::begin(&[&a, &b]).await;
+    let master = &redis.servers[redis.master_of(redis.slot("{news}"), 0)];
+    master.signal("STOP");
+    scene.fails().await;
+    let took = scene.flows().await;
+    master.signal("CONT");
+    becomes_replica(master).await;
+    scene
+        .end("failover in a cluster from a master that hangs", took)
+        .await;
 }
 
 /// As an operator does it: a replica takes over from a master that agrees.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::failover::becomes_replica;
 use crate::nodes::node;
 use crate::scene::{CHANNEL, Scene};
 use crate::servers::cluster::Cluster;
@@ -42,6 +43,25 @@ async fn a_master_of_partitions_is_killed() {
     scene.fails().await;
     let took = scene.flows().await;
     scene.end("failover in a cluster, sharded pub/sub", took).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_of_partitions_hangs() {
+    let redis = Cluster::start().await;
+    let (a, b) = (node(partitioned(&redis)).await, node(partitioned(&redis)).await);
+    let scene = Scene::begin(&[&a, &b]).await;
+    let master = &redis.servers[redis.master_of(slot(&redis), 0)];
+    master.signal("STOP");
+    scene.fails().await;
+    let took = scene.flows().await;
+    master.signal("CONT");
+    becomes_replica(master).await;
+    scene
+        .end(
+            "failover in a cluster, sharded pub/sub, from a master that hangs",
+            took,
+        )
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
