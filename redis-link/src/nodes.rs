@@ -1,5 +1,7 @@
 //! What a node of a cluster says about it.
 
+use std::time::Duration;
+
 use crate::dial::Wire;
 use crate::error::LinkError;
 use crate::options::Endpoint;
@@ -17,14 +19,14 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// Asks a node, for at most the time that connecting may take.
+    /// Asks a node, for at most that time.
     pub(crate) async fn ask(
         wire: &mut Wire,
         endpoint: &Endpoint,
-        timeout: std::time::Duration,
+        timeout: Duration,
     ) -> Result<Self, LinkError> {
         let asking = async {
-            let info = text(wire.ask(redis::cmd("CLUSTER").arg("INFO")).await?)?;
+            let info = info(wire).await?;
             let slots = wire.ask(redis::cmd("CLUSTER").arg("SLOTS")).await?;
             Ok(Self {
                 ranges: Range::read_all(slots, endpoint)?,
@@ -38,7 +40,12 @@ impl View {
     }
 }
 
-/// Reads `CLUSTER INFO`.
+/// Asks a node how its cluster is.
+pub(crate) async fn info(wire: &mut Wire) -> Result<String, LinkError> {
+    text(wire.ask(redis::cmd("CLUSTER").arg("INFO")).await?)
+}
+
+/// Reads the answer to [`info`].
 pub(crate) fn is_well(info: &str) -> bool {
     info.lines().any(|line| line.trim() == "cluster_state:ok")
 }

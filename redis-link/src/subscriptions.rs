@@ -373,12 +373,13 @@ impl Shared {
             ..
         } = wire;
         // A node may be cut off from its cluster without its connections noticing. Without RESP3 nothing can be asked
-        // beside subscriptions.
+        // beside subscriptions: another connection does.
         let asks_health = is_resp3 && target.is_cluster();
         tokio::select! {
             error = self.write(writer, asks_health) => error,
             error = self.read(reader, endpoint) => error,
             error = target.replaced(endpoint) => error,
+            error = target.cut_off(endpoint), if !is_resp3 => error,
         }
     }
 

@@ -330,10 +330,24 @@ async fn replicas_are_read_and_masters_where_there_is_none() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_cut_off_is_not_listened_to() {
+    leaves_who_is_cut_off(false).await;
+}
+
+/// Without RESP3 the node is asked over another connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_cut_off_is_not_listened_to_over_resp2() {
+    leaves_who_is_cut_off(true).await;
+}
+
+async fn leaves_who_is_cut_off(force_resp2: bool) {
     let cluster = Cluster::start().await;
     let log = Arc::new(Log::default());
     let alive = Bytes::from_static(b"alive");
-    let subscriptions = Subscriptions::open(&options(&cluster), Kind::Plain, alive, log.clone());
+    let options = Options {
+        force_resp2,
+        ..options(&cluster)
+    };
+    let subscriptions = Subscriptions::open(&options, Kind::Plain, alive, log.clone());
     eventually("a connection", async || subscriptions.ready().ok()).await;
     let news = Bytes::from_static(b"news");
     subscriptions.subscribe(news).await.unwrap();

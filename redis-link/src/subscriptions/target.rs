@@ -7,13 +7,13 @@ use rand::seq::SliceRandom;
 
 use crate::dial::{Login, Wire};
 use crate::error::LinkError;
-use crate::nodes::View;
+use crate::nodes::{View, info, is_well};
 use crate::options::{Endpoint, Options, Topology};
 use crate::sentinel::Watched;
 use crate::slot::slot;
 use crate::slots::Range;
 
-use super::Kind;
+use super::{Kind, PING_INTERVAL};
 
 /// How long a replaced master is still listened to, while everybody leaves it with what he publishes: who has heard
 /// something that the new one does not have can be told so, who has not cannot.
@@ -59,6 +59,25 @@ impl Target {
                 error
             }
             Self::Endpoint(..) | Self::Cluster(..) | Self::Slot(..) => std::future::pending().await,
+        }
+    }
+
+    /// Ends when `current` thinks that its cluster is not well. Asks over a connection of its own; whether `current`
+    /// lives at all shows elsewhere.
+    pub(super) async fn cut_off(&self, current: &Endpoint) -> LinkError {
+        let (Self::Cluster(_, login) | Self::Slot(_, login, _)) = self else {
+            return std::future::pending().await;
+        };
+        loop {
+            if let Ok(mut wire) = login.dial(current).await {
+                while let Ok(Ok(info)) = tokio::time::timeout(login.connect_timeout, info(&mut wire)).await {
+                    if !is_well(&info) {
+                        return cut_off(current);
+                    }
+                    tokio::time::sleep(PING_INTERVAL).await;
+                }
+            }
+            tokio::time::sleep(PING_INTERVAL).await;
         }
     }
 
