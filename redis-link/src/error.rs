@@ -33,9 +33,11 @@ pub enum LinkError {
 impl LinkError {
     /// An answer of the server.
     pub(crate) fn server(error: &ServerError) -> Self {
+        let (code, message) = (error.code(), error.details().unwrap_or_default());
+        let (code, message) = inside_script(message).unwrap_or((code, message));
         Self::Server {
-            code: error.code().to_owned(),
-            message: error.details().unwrap_or_default().to_owned(),
+            code: code.to_owned(),
+            message: message.to_owned(),
         }
     }
 
@@ -51,6 +53,17 @@ impl LinkError {
     }
 }
 
+/// Before version 7, Redis hides what a command in a script was answered behind the lines where that happened.
+fn inside_script(message: &str) -> Option<(&str, &str)> {
+    let before = |line: &str| line.is_empty() || line.ends_with("@user_script: ");
+    let (place, answer) = message.split_once(": -")?;
+    let line = place.trim_end_matches(|last: char| last.is_ascii_digit());
+    if !before(line) || line.len() == place.len() {
+        return None;
+    }
+    Some(answer.split_once(' ').unwrap_or((answer, "")))
+}
+
 impl From<RedisError> for LinkError {
     fn from(error: RedisError) -> Self {
         Self::broken(&error)
@@ -60,5 +73,30 @@ impl From<RedisError> for LinkError {
 impl From<std::io::Error> for LinkError {
     fn from(error: std::io::Error) -> Self {
         Self::broken(&error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_answered_inside_of_a_script_is_found() {
+        let found = Some(("READONLY", "You can't write"));
+        // With `pcall`; the code is `@user_script:`.
+        assert_eq!(inside_script("1: -READONLY You can't write"), found);
+        // With `call`; the code is `ERR`.
+        let called = "Error running script (call to f_91dc): @user_script:1: @user_script: 12: -READONLY You can't write";
+        assert_eq!(inside_script(called), found);
+        assert_eq!(inside_script("1: -NOCODE"), Some(("NOCODE", "")));
+        for other in [
+            "",
+            "You can't write",
+            ": -READONLY no",
+            "a 1: -READONLY no",
+            "Error running script (call to f_91dc): @user_script:1: @user_script: 1: Unknown Redis command",
+        ] {
+            assert_eq!(inside_script(other), None, "{other}");
+        }
     }
 }
