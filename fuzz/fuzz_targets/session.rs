@@ -16,7 +16,7 @@ use libfuzzer_sys::fuzz_target;
 use tidegate::auth::{FetchError, KeyFetch, KeySource};
 use tidegate::config::{self, Sources};
 use tidegate::engine::{EngineError, Epoch, History, Position, PresenceStats, Publication};
-use tidegate::hub::{Event, Handle, Hub, Mailbox};
+use tidegate::hub::{Event, Handle, Hub, Mailbox, Sighting};
 use tidegate::protocol::{Commands, Unsubscribe};
 use tidegate::session::{Answer, Attach, Call, CallId, Context, Now, Opening, Session};
 use tidegate_transports::{Drained, Encoding, EndCause, Frame, InputFault, Outbox, TransportKind};
@@ -228,12 +228,13 @@ impl Run {
             Call::PresenceStats(_) => Answer::PresenceStats(Ok(PresenceStats { clients: 1, users: 1 })),
             Call::History(..) if fails => Answer::History(Err(EngineError::UnrecoverablePosition)),
             Call::History(..) => Answer::History(Ok(history(how))),
-            Call::Tops(channels) => Answer::Tops(
-                channels
-                    .into_iter()
-                    .map(|(channel, _)| (channel, (!fails).then(|| history(how).top)))
-                    .collect(),
-            ),
+            Call::Look(looks) => {
+                let seen = (!fails).then(|| Sighting {
+                    top: history(how).top,
+                    seen_ms: self.now.unix_ms,
+                });
+                Answer::Looked(looks.into_iter().map(|look| (look, seen.clone())).collect())
+            }
         };
         self.session.handle_answer(id, answer, self.now);
     }

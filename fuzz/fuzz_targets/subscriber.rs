@@ -17,7 +17,7 @@ use libfuzzer_sys::fuzz_target;
 use prost::Message;
 use tidegate::channels::Batching;
 use tidegate::engine::{Epoch, Position, Publication};
-use tidegate::hub::{Event, Handle, Hub, Mailbox, Subscriber, Tracking};
+use tidegate::hub::{Event, Handle, Hub, Mailbox, Sighting, Subscriber, Tracking};
 use tidegate::protocol::message::Reply;
 use tidegate_transports::{Delays, Drained, Encoding, Outbox, TransportKind};
 use tokio::time::Instant;
@@ -208,11 +208,14 @@ impl Run {
             return;
         };
         assert_eq!(captured.offset, self.seen);
-        let top = Position {
-            offset: self.top,
-            epoch: self.epoch.clone(),
+        let seen = Sighting {
+            top: Position {
+                offset: self.top,
+                epoch: self.epoch.clone(),
+            },
+            seen_ms: 0,
         };
-        let is_right = self.subscriber.confirm(&captured, &top, 0);
+        let is_right = self.subscriber.confirm(&captured, &seen);
         assert_eq!(is_right, self.seen == self.top);
         if !is_right {
             assert!(self.is_faulty, "lost out of nothing");

@@ -10,10 +10,10 @@
 
 use std::sync::Arc;
 
-use super::Subscriber;
 use super::numbers::Numbers;
 use super::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
 use super::tailored::Latest;
+use super::{Sighting, Subscriber};
 
 /// A channel with local subscribers.
 pub(super) struct Channel {
@@ -30,6 +30,8 @@ struct Members {
     latest: Option<Latest>,
     /// What stands for the channel in pushes without its name, once a subscriber wants them.
     number: Option<u32>,
+    /// The latest look at the stream's top, once there is one for several subscribers.
+    seen: Option<Box<Sighting>>,
 }
 
 impl Members {
@@ -64,6 +66,7 @@ impl Channel {
             subscribers: Vec::with_capacity(1),
             latest: None,
             number: None,
+            seen: None,
         };
         members.push(first, numbers);
         Self {
@@ -121,6 +124,18 @@ impl Channel {
             subscribers, latest, ..
         } = &mut *self.members.lock();
         deliver(subscribers, latest.as_mut());
+    }
+
+    pub(super) fn seen(&self) -> Option<Sighting> {
+        self.members.lock().seen.as_deref().cloned()
+    }
+
+    /// Keeps a look, unless there is a later one.
+    pub(super) fn see(&self, seen: &Sighting) {
+        let kept = &mut self.members.lock().seen;
+        if kept.as_ref().is_none_or(|kept| kept.seen_ms < seen.seen_ms) {
+            *kept = Some(Box::new(seen.clone()));
+        }
     }
 
     /// Subscribers, as far as known without waiting for a broadcast.

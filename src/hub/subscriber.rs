@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use tidegate_transports::{Delays, Due, Frame, Pushed};
 
+use super::Sighting;
 use super::batch::{Batch, Kind};
 use super::encoded::{EncodedPublication, EncodedPush};
 use super::sync::{AtomicUsize, Mutex, Ordering};
@@ -301,13 +302,13 @@ impl Subscriber {
             .map(|position| (position, state.checked_ms))
     }
 
-    /// Compares the position captured before a look at the stream's top with that top. `false` = lost: the
-    /// stream moved past what was delivered. A publication delivered meanwhile proves the position right.
-    pub fn confirm(&self, captured: &Position, top: &Position, now_ms: i64) -> bool {
+    /// Compares a position with what a look at the stream's top has shown. `false` = lost: the stream moved past what
+    /// was delivered. A publication delivered since the position was captured proves that right.
+    pub fn confirm(&self, captured: &Position, seen: &Sighting) -> bool {
         let mut state = self.state.lock();
         let Phase::Live = state.phase else { return true };
-        if state.position.as_ref() != Some(captured) || captured == top {
-            state.checked_ms = now_ms;
+        if state.position.as_ref() != Some(captured) || *captured == seen.top {
+            state.checked_ms = state.checked_ms.max(seen.seen_ms);
             return true;
         }
         self.end(&mut state);

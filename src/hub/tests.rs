@@ -1,6 +1,6 @@
 mod batch;
 mod compaction;
-
+mod look;
 mod positions;
 mod tailored;
 
@@ -287,8 +287,11 @@ proptest! {
             // Live, not told: at most a loss that nothing has followed yet may be missing.
             let (position, _) = one.position().expect("live");
             prop_assert_eq!(position.offset, seen.len() as u64);
-            let current = top(items.len() as u64, &position.epoch);
-            prop_assert_eq!(one.confirm(&position, &current, 0), seen.len() == items.len());
+            let seen_now = Sighting {
+                top: top(items.len() as u64, &position.epoch),
+                seen_ms: 0,
+            };
+            prop_assert_eq!(one.confirm(&position, &seen_now), seen.len() == items.len());
         }
     }
 }

@@ -1,16 +1,17 @@
 //! Performs the calls of sessions on hub, engine and registry.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 
 use super::registry::{ConnectionKey, Member};
 use super::{Node, unix_ms};
-use crate::engine::{ClientInfo, EngineError, History, HistoryQuery, Publication, PublishOptions};
-use crate::hub::Event;
+use crate::engine::{ClientInfo, EngineError, History, HistoryQuery, Position, Publication, PublishOptions};
+use crate::hub::{Event, Sighting};
 use crate::protocol::Disconnect;
-use crate::session::{Answer, Attach, Call, Detach};
+use crate::session::{Answer, Attach, Call, Detach, Look};
 use crate::telemetry::{Action, FrameType};
 
 impl Node {
@@ -65,21 +66,42 @@ impl Node {
                 join_all(renewing).await;
                 Answer::Done
             }
-            Call::Tops(channels) => {
-                let reading = channels.into_iter().map(|(channel, meta_ttl)| async move {
-                    let query = HistoryQuery {
-                        limit: Some(0),
-                        since: None,
-                        reverse: false,
-                        meta_ttl,
-                    };
-                    self.context.metrics.action(Action::HistoryStreamTop);
-                    let read = self.broker.history(&channel, query).await;
-                    (channel, read.map(|history| history.top).ok())
+            Call::Look(looks) => {
+                let looking = looks.into_iter().map(async |look| {
+                    let seen = self.look(&look).await;
+                    (look, seen)
                 });
-                Answer::Tops(join_all(reading).await)
+                Answer::Looked(join_all(looking).await)
             }
         }
+    }
+
+    async fn look(&self, look: &Look) -> Option<Sighting> {
+        let Look {
+            channel,
+            position,
+            since_ms,
+            meta_ttl,
+        } = look;
+        let read = async || {
+            let seen_ms = unix_ms();
+            let top = self.read_top(channel, *meta_ttl).await?;
+            Some(Sighting { top, seen_ms })
+        };
+        self.hub.look(channel, position, *since_ms, read).await
+    }
+
+    /// The top of a stream; `None` if it cannot be read.
+    pub(super) async fn read_top(&self, channel: &str, meta_ttl: Duration) -> Option<Position> {
+        let query = HistoryQuery {
+            limit: Some(0),
+            since: None,
+            reverse: false,
+            meta_ttl,
+        };
+        self.context.metrics.action(Action::HistoryStreamTop);
+        let read = self.broker.history(channel, query).await;
+        read.map(|history| history.top).ok()
     }
 
     /// Publishes for a client. Apart from [`perform`](Self::perform), because what waits in it is small, and most

@@ -7,8 +7,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use super::Node;
-use crate::engine::{HistoryQuery, Position};
-use crate::telemetry::Action;
+use crate::engine::Position;
 
 /// Channels looked at together: an engine that has just come back is not to be flooded.
 const AT_ONCE: usize = 256;
@@ -61,14 +60,6 @@ impl Node {
             let rules = self.context.rules.load();
             rules.channels.resolve(channel).ok()?.history_meta_ttl
         };
-        let query = HistoryQuery {
-            limit: Some(0),
-            since: None,
-            reverse: false,
-            meta_ttl,
-        };
-        self.context.metrics.action(Action::HistoryStreamTop);
-        let read = self.broker.history(channel, query).await;
-        read.map(|history| history.top).ok()
+        self.read_top(channel, meta_ttl).await
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -12,7 +13,7 @@ use crate::auth::{ConnectToken, SubscribeToken, TokenError};
 use crate::engine::{
     ClientInfo, EngineError, History, HistoryQuery, Position, PresenceStats, PublishOptions,
 };
-use crate::hub::Subscriber;
+use crate::hub::{Sighting, Subscriber};
 
 /// Ties an answer to its call; unique per session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,8 +55,21 @@ pub enum Call {
     Join(Arc<str>, Arc<ClientInfo>),
     /// Keep presence entries alive.
     Renew(Vec<(Arc<str>, Arc<ClientInfo>)>),
-    /// Read the tops of streams, for position checks.
-    Tops(Vec<(Arc<str>, std::time::Duration)>),
+    /// Look whether positions are still the tops of their streams.
+    Look(Vec<Look>),
+}
+
+/// A position to look at.
+#[derive(Debug)]
+pub struct Look {
+    /// The channel.
+    pub channel: Arc<str>,
+    /// Where the subscription stands.
+    pub position: Position,
+    /// A look of somebody else will do if it began then or later and found this top; Unix milliseconds.
+    pub since_ms: i64,
+    /// How long the stream's position is kept after the look.
+    pub meta_ttl: Duration,
 }
 
 /// One channel to join.
@@ -105,8 +119,8 @@ pub enum Answer {
     PresenceStats(Result<PresenceStats, EngineError>),
     /// A part of a stream.
     History(Result<History, EngineError>),
-    /// Tops of streams; `None` where the read failed.
-    Tops(Vec<(Arc<str>, Option<Position>)>),
+    /// What looks have shown, in the order of the call; `None` where the read failed.
+    Looked(Vec<(Look, Option<Sighting>)>),
 }
 
 impl fmt::Debug for Call {
@@ -122,7 +136,7 @@ impl fmt::Debug for Call {
             Self::History(..) => "History",
             Self::Join(..) => "Join",
             Self::Renew(_) => "Renew",
-            Self::Tops(_) => "Tops",
+            Self::Look(_) => "Look",
         })
     }
 }

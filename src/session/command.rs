@@ -7,7 +7,6 @@ use super::call::{Answer, CallId};
 use super::connect::Connecting;
 use super::subscribe::Subscribing;
 use super::{Now, Phase, Session};
-use crate::engine::Position;
 use crate::protocol::{Disconnect, ErrorCode, message};
 use crate::telemetry::{CommandKind, FrameType};
 
@@ -32,7 +31,7 @@ pub(super) enum Continuation {
     /// A read or publish: the answer becomes the reply.
     Reply(Ticket),
     /// The periodic position check.
-    PositionCheck(Vec<(Arc<str>, Position)>),
+    PositionCheck,
 }
 
 /// A command that will be answered.
@@ -69,7 +68,7 @@ impl Session {
     pub(super) fn pending_commands(&self) -> usize {
         self.pending
             .iter()
-            .filter(|pending| !matches!(pending.then, Continuation::PositionCheck(_)))
+            .filter(|pending| !matches!(pending.then, Continuation::PositionCheck))
             .count()
     }
 
@@ -130,7 +129,7 @@ impl Session {
     fn must_wait(&self, command: &message::Command) -> bool {
         let channel = channel_of(command);
         self.pending.iter().any(|pending| match &pending.then {
-            Continuation::PositionCheck(_) => false,
+            Continuation::PositionCheck => false,
             Continuation::Connect(_) => true,
             _ => channel.is_some() && pending.channel.as_deref() == channel,
         })
@@ -262,9 +261,9 @@ impl Session {
                 (ticket, self.resume_sub_refresh(ticket, &channel, answer, now))
             }
             Continuation::Reply(ticket) => (ticket, self.resume_reply(ticket, answer, now)),
-            Continuation::PositionCheck(captured) => {
-                if let Answer::Tops(tops) = answer {
-                    self.positions_checked(captured, &tops, now);
+            Continuation::PositionCheck => {
+                if let Answer::Looked(looks) = answer {
+                    self.positions_checked(looks);
                 }
                 return;
             }

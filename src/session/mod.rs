@@ -48,7 +48,7 @@ use crate::hub::{Event, Handle};
 use crate::limits::ConnectionTokens;
 use crate::protocol::{self, Commands, Disconnect, message};
 use crate::telemetry::{ClientLabel, FrameType};
-pub use call::{Answer, Attach, Call, CallId, Detach};
+pub use call::{Answer, Attach, Call, CallId, Detach, Look};
 use command::Pending;
 pub(crate) use operations::retention;
 use revocation::Traces;

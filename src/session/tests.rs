@@ -215,18 +215,23 @@ impl Client {
                 Answer::Done
             }
             Call::History(channel, query) => Answer::History(read(&channel, query)),
-            Call::Tops(channels) => Answer::Tops(
-                channels
+            Call::Look(looks) => Answer::Looked(
+                looks
                     .into_iter()
-                    .map(|(channel, meta_ttl)| {
+                    .map(|look| {
                         let query = crate::engine::HistoryQuery {
                             limit: Some(0),
                             since: None,
                             reverse: false,
-                            meta_ttl,
+                            meta_ttl: look.meta_ttl,
                         };
-                        let top = read(&channel, query).ok().map(|history| history.top);
-                        (channel, top)
+                        let seen = read(&look.channel, query)
+                            .ok()
+                            .map(|history| crate::hub::Sighting {
+                                top: history.top,
+                                seen_ms: self.now.unix_ms,
+                            });
+                        (look, seen)
                     })
                     .collect(),
             ),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::command::{Continuation, Pending};
-use super::{Call, Now, Session, push_reply};
-use crate::engine::Position;
+use super::{Call, Look, Now, Session, push_reply};
+use crate::hub::Sighting;
 use crate::protocol::{Disconnect, Unsubscribe, message};
 use crate::telemetry::FrameType;
 
@@ -175,42 +175,37 @@ impl Session {
 
     fn check_positions(&mut self, now: Now) {
         let delay = i64::try_from(self.context.settings.position_check_delay.as_millis()).unwrap_or(i64::MAX);
-        let mut captured = Vec::new();
-        let mut tops = Vec::new();
+        let since_ms = now.unix_ms.saturating_sub(delay);
+        let mut looks = Vec::new();
         for (channel, subscription) in self.subscriptions.iter() {
             if let Some((position, checked_ms)) = subscription.subscriber.position()
-                && now.unix_ms.saturating_sub(checked_ms) > delay
+                && checked_ms < since_ms
             {
-                captured.push((channel.clone(), position));
-                tops.push((channel.clone(), subscription.meta_ttl));
+                looks.push(Look {
+                    channel: channel.clone(),
+                    position,
+                    since_ms,
+                    meta_ttl: subscription.meta_ttl,
+                });
             }
         }
-        if !tops.is_empty() {
-            let call = self.call(Call::Tops(tops));
+        if !looks.is_empty() {
+            let call = self.call(Call::Look(looks));
             self.expect(Pending {
                 call,
                 channel: None,
-                then: Continuation::PositionCheck(captured),
+                then: Continuation::PositionCheck,
             });
         }
     }
 
-    pub(super) fn positions_checked(
-        &mut self,
-        captured: Vec<(Arc<str>, Position)>,
-        tops: &[(Arc<str>, Option<Position>)],
-        now: Now,
-    ) {
-        for (channel, position) in captured {
-            let top = tops
-                .iter()
-                .find(|(other, _)| *other == channel)
-                .and_then(|(_, top)| top.as_ref());
-            let (Some(top), Some(subscription)) = (top, self.subscriptions.get(&channel)) else {
+    pub(super) fn positions_checked(&mut self, looks: Vec<(Look, Option<Sighting>)>) {
+        for (look, seen) in looks {
+            let (Some(seen), Some(subscription)) = (seen, self.subscriptions.get(&look.channel)) else {
                 continue;
             };
-            if !subscription.subscriber.confirm(&position, top, now.unix_ms) {
-                self.lose_position(&channel);
+            if !subscription.subscriber.confirm(&look.position, &seen) {
+                self.lose_position(&look.channel);
             }
         }
     }

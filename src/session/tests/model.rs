@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::engine::{History, HistoryQuery};
+use crate::hub::Sighting;
 
 /// Steps of one sequence at most; what a bug needs is found in less, and shrinks faster.
 const STEPS: usize = 300;
@@ -409,12 +410,20 @@ impl World {
         let flight = match flight {
             Flight::Joined(attach) => Flight::Done(self.read_streams(peer, attach)),
             Flight::Todo(Call::Register { .. }) => Flight::Done(Answer::Registered(true)),
-            Flight::Todo(Call::Tops(channels)) => {
-                let tops = channels.into_iter().map(|(channel, meta_ttl)| {
-                    let history = self.history(&channel, position_only(meta_ttl));
-                    (channel, Some(history.top))
+            Flight::Todo(Call::Look(looks)) => {
+                let looked = looks.into_iter().map(|look| {
+                    let read = async || {
+                        let history = self.history(&look.channel, position_only(look.meta_ttl));
+                        Some(Sighting {
+                            top: history.top,
+                            seen_ms: self.now.unix_ms,
+                        })
+                    };
+                    let looking = self.hub.look(&look.channel, &look.position, look.since_ms, read);
+                    let seen = looking.now_or_never().expect("ready");
+                    (look, seen)
                 });
-                Flight::Done(Answer::Tops(tops.collect()))
+                Flight::Done(Answer::Looked(looked.collect()))
             }
             Flight::Todo(_) => Flight::Done(Answer::Done),
             Flight::Done(answer) => {

@@ -22,7 +22,7 @@ use encoded::EncodedPublication;
 use numbers::Numbers;
 use subscriber::{Subscriber, Tracking};
 use sync::Mutex;
-use tidegate::hub::{Delivery, Event, Handle};
+use tidegate::hub::{Delivery, Event, Handle, Sighting};
 
 use crate::engine::{Epoch, Publication};
 

@@ -1,9 +1,12 @@
 //! Positions of streams while time passes and publications are suppressed (history-and-recovery.md 2, 3, 6), and
 //! what a refresh changes (3.2).
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use crate::support::{Peer, TestServer, in_seconds, token};
+use crate::support::http::Request;
+use crate::support::{Peer, TestServer, in_seconds, token, within};
 
 async fn server() -> TestServer {
     TestServer::start(json!({
@@ -275,4 +278,51 @@ async fn a_subscription_of_the_server_that_expires() {
         .await;
     peer.expect_close(3006, "subscription expired").await;
     server.stop().await;
+}
+
+/// Of all who subscribe to a quiet channel one looks at its stream, and the others need not.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_look_is_one_for_all() {
+    const SUBSCRIBERS: usize = 100;
+    let server = TestServer::start(json!({
+        "prometheus": { "enabled": true },
+        "client": { "channel_position_check_delay": "1s", "presence_update_interval": "0.1s" },
+        "channel": { "namespaces": [
+            { "name": "st", "history_size": 10, "history_ttl": "60s", "force_recovery": true,
+              "allow_subscribe_for_client": true }
+        ] }
+    }))
+    .await;
+    let mut peers = Vec::new();
+    for _ in 0..SUBSCRIBERS {
+        peers.push(subscribed(&server, "st:quiet", FRESH).await);
+    }
+    // Each subscription has read it once.
+    let before = looks(&server).await;
+    let two_turns = async {
+        while looks(&server).await < before + 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within("two looks", two_turns).await;
+    // Whoever did not take the word of others would have had his own turn by then.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let looks = looks(&server).await - before;
+    assert!(looks < SUBSCRIBERS, "{looks}");
+    publish(&server, json!({ "channel": "st:quiet", "data": 1 })).await;
+    for peer in &mut peers {
+        peer.expect(r#"{"push":{"channel":"st:quiet","pub":{"data":1,"offset":1,"epoch":"<epoch>"}}}"#)
+            .await;
+    }
+    server.stop().await;
+}
+
+async fn looks(server: &TestServer) -> usize {
+    let page = server.request(Request::get("/metrics")).await.text();
+    let series = |line: &&str| {
+        line.starts_with("centrifugo_node_action_count") && line.contains(r#""history_stream_top""#)
+    };
+    let line = page.lines().find(series);
+    line.and_then(|line| line.split(' ').next_back()?.parse().ok())
+        .unwrap_or(0)
 }

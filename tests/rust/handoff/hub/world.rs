@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tidegate::hub::{Handle, Mailbox};
 use tidegate_transports::{Drained, Encoding, Frame, Outbox, Pushed, TransportKind};
 
-use super::{Channel, Left, Mutex, Numbers, Subscriber, Tracking, broadcast};
+use super::{Channel, Left, Mutex, Numbers, Sighting, Subscriber, Tracking, broadcast};
 use crate::engine::{HistoryQuery, Publication, Retention, Since};
 use crate::stream::Stream;
 
@@ -166,7 +166,7 @@ impl Client {
             return false;
         };
         let top = world.stream.lock().top();
-        self.subscriber.confirm(&position, &top, 0)
+        self.subscriber.confirm(&position, &Sighting { top, seen_ms: 0 })
     }
 
     /// Offsets in the order in which they reached the client; the reply comes before the first push.
