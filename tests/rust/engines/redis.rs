@@ -71,16 +71,6 @@ async fn valkey() {
     suites(single(&server), server).await;
 }
 
-/// Entries that the server itself lets expire.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fields_that_expire() {
-    let server = Server::start_valkey(&[]);
-    let mut redis = single(&server);
-    redis["presence_hash_field_ttl"] = json!(true);
-    redis["presence_user_mapping"] = json!(true);
-    suites(redis, server).await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn resp2() {
     let server = Server::start(&[]);
@@ -249,6 +239,21 @@ async fn tls_and_a_user_with_few_rights() {
         secured.server.cli(&["FLUSHALL"]);
         suites(redis, ()).await;
     }
+}
+
+/// Entries that the server itself lets expire.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fields_that_expire() {
+    let mut args = vec!["--user", "app", "on", ">s3cret"];
+    args.extend(RIGHTS);
+    args.push("+hexpire");
+    let server = Server::start_valkey(&args);
+    let redis = json!({
+        "address": format!("redis://app:s3cret@127.0.0.1:{}", server.port),
+        "presence_hash_field_ttl": true,
+        "presence_user_mapping": true,
+    });
+    suites(redis, server).await;
 }
 
 /// The address looks like that of one server.
