@@ -16,6 +16,7 @@ import sys
 import time
 
 from bench import load, paths, results
+from bench.crowd import Crowd
 from bench.nats import Nats
 from bench.node import Node
 from bench.redis import Redis
@@ -57,6 +58,7 @@ def main() -> int:
         for name, channel in (("without history", PLAIN), ("with history", HISTORY)):
             lines += publish(Redis(), count, name, channel, options.seconds)
     lines += subscribe()
+    lines += stay_together()
     lines += stay("with history, position and presence", LARGE)
     lines += stay("plain", PLAIN)
     for count in (1, 2):
@@ -149,6 +151,22 @@ def subscribe() -> list[str]:
         row(run, "seconds", figures["open_s"]),
         row(run, "ns of Redis per client", f"{spent / CLIENTS * 1e9:,.0f}"),
         row(run, "commands per client (one by one: 2.2)", f"{commands / CLIENTS:.3f}"),
+    ]
+
+
+def stay_together() -> list[str]:
+    """Clients with positions, all in one channel in which nothing happens."""
+    run = f"{CLIENTS:,} clients in one quiet channel, with position"
+    with Redis() as redis, Node(redis, {**HISTORY, "force_positioning": True}) as node, Crowd(node, CLIENTS, "quiet"):
+        # Some positions are looked at for the first time after 40 seconds.
+        time.sleep(STAY)
+        redis.reset()
+        time.sleep(STAY)
+        spent, commands = redis.spent(), redis.commands()
+        node.wait_for_clients(CLIENTS)
+    return [
+        row(run, "commands per minute, of all", f"{commands / STAY * 60:,.0f}"),
+        row(run, "ms of CPU per second, Redis", f"{spent / STAY * 1e3:.1f}"),
     ]
 
 
