@@ -40,6 +40,8 @@ pub mod op {
     pub const EMULATION: &str = "centrifuge_emulation";
     /// The same between our nodes, as a notification: nobody answers.
     pub const EMULATION_NOTICE: &str = "tidegate.emulation";
+    /// Between our nodes: what is refused from now on, as a notification, or from a place on, as a question.
+    pub const REFUSALS: &str = "tidegate.refusals";
 }
 
 /// How our nodes are told from those of the reference: by the end of their version.

@@ -30,6 +30,12 @@ struct Peer {
     heard: Instant,
 }
 
+impl Peer {
+    fn is_ours(&self) -> bool {
+        self.info.version.ends_with(OURS)
+    }
+}
+
 /// What a node's info has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
@@ -80,9 +86,14 @@ impl Peers {
     /// Whether a node is known to be one of ours, and not of the reference.
     #[must_use]
     pub fn is_ours(&self, uid: &str) -> bool {
-        self.nodes
-            .get(uid)
-            .is_some_and(|peer| peer.info.version.ends_with(OURS))
+        self.nodes.get(uid).is_some_and(Peer::is_ours)
+    }
+
+    /// Ids of all that are ours.
+    #[must_use]
+    pub fn ours(&self) -> Vec<String> {
+        let ours = self.nodes.iter().filter(|(_, peer)| peer.is_ours());
+        ours.map(|(uid, _)| uid.clone()).collect()
     }
 
     /// A node has left.

@@ -1,6 +1,7 @@
 //! The node among others: who is there, orders and questions to all, and commands for sessions elsewhere.
 
 mod emulation;
+mod refusals;
 mod surveys;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,10 +16,11 @@ use super::{Node, saturate};
 use crate::api::ApiError;
 use crate::cluster::message;
 use crate::cluster::{
-    CLEAN_INTERVAL, Control, INFO_INTERVAL, Malformed, Peers, Seen, Surveys, decode, encode,
+    CLEAN_INTERVAL, Control, INFO_INTERVAL, Malformed, Peers, Seen, Surveys, decode, encode, op,
 };
 use crate::engine::{ControlReceiver, Controller, EngineError, Inbound};
 pub use emulation::{EmulationTarget, Forwarded};
+use refusals::Learning;
 
 /// Questions and commands of other nodes that are worked on at once; more are refused.
 const MAX_WORK: usize = 1024;
@@ -31,6 +33,7 @@ pub(super) struct Cluster {
     controller: Arc<dyn Controller>,
     peers: Mutex<Peers>,
     surveys: Surveys,
+    learning: Learning,
     /// Where commands from other nodes find their sessions.
     sessions: OnceLock<Arc<dyn EmulationTarget>>,
     work: Arc<Semaphore>,
@@ -44,6 +47,7 @@ impl Cluster {
             controller,
             peers: Mutex::default(),
             surveys: Surveys::default(),
+            learning: Learning::default(),
             sessions: OnceLock::new(),
             work: Arc::new(Semaphore::new(MAX_WORK)),
             warned: AtomicBool::new(false),
@@ -85,6 +89,7 @@ impl Node {
             if let Err(error) = self.tell(None, Control::Node(info)).await {
                 tracing::debug!(%error, "cannot tell other nodes that this one is there");
             }
+            self.learn_refusals(cluster);
             if now.duration_since(cleaned) >= CLEAN_INTERVAL {
                 cleaned = now;
                 let gone = cluster.peers.lock().clean(now);
@@ -159,6 +164,7 @@ impl Node {
             Seen::New => {
                 tracing::info!(node = %sender, %name, "node joined");
                 self.introduce(sender);
+                self.learn_refusals(cluster);
             }
         }
     }
@@ -173,6 +179,19 @@ impl Node {
                 tracing::debug!(%error, "cannot tell another node that this one is there");
             }
         });
+    }
+}
+
+impl Node {
+    fn notice(&self, cluster: &Cluster, notice: message::Notification) {
+        match &*notice.op {
+            op::EMULATION_NOTICE => self.deliver_notice(cluster, notice.data),
+            op::REFUSALS => {
+                self.hear_refusals(cluster, notice.data);
+            }
+            // The reference has some for its own bookkeeping.
+            _ => {}
+        }
     }
 }
 
@@ -219,6 +238,8 @@ impl ControlReceiver for Node {
         if let Some(cluster) = &self.cluster {
             cluster.peers.lock().hear_all(Instant::now());
             self.introduce(None);
+            cluster.learning.begin();
+            self.learn_refusals(cluster);
         }
     }
 }

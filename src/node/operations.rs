@@ -187,20 +187,19 @@ impl Operations for Node {
     }
 
     async fn block_user(&self, request: BlockUserRequest) -> Result<(), ApiError> {
-        self.block(&request)
+        self.block(&request).await
     }
 
     async fn unblock_user(&self, request: UnblockUserRequest) -> Result<(), ApiError> {
-        self.unblock(&request);
-        Ok(())
+        self.unblock(&request).await
     }
 
     async fn revoke_token(&self, request: RevokeTokenRequest) -> Result<(), ApiError> {
-        self.revoke(&request)
+        self.revoke(request).await
     }
 
     async fn invalidate_user_tokens(&self, request: InvalidateUserTokensRequest) -> Result<(), ApiError> {
-        self.invalidate(&request)
+        self.invalidate(request).await
     }
 
     async fn presence(&self, request: PresenceRequest) -> Result<PresenceResult, ApiError> {

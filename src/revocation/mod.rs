@@ -19,10 +19,14 @@
 //! token must make the SDK fetch another: 109 does at connect and subscribe, 3014 and 2502 have it forget the
 //! token before it comes back, which 3005 does not.
 //!
-//! Entries live in the memory of this node until they expire, at most [`MAX_ENTRIES`] of each kind; one more is
+//! Entries live in the memory of each node until they expire, at most [`MAX_ENTRIES`] of each kind; one more is
 //! refused, for to forget another in silence would let somebody in. A repeated entry never shortens what an earlier
-//! one said.
+//! one said. Nodes tell each other what was decided ([`Refusal`]), and who comes later reads it from one of them, piece
+//! by piece ([`Revocations::page`]). It makes no difference how often and in which order a node learns of that, with one
+//! exception: of a user who was blocked, let in, and blocked for a shorter time, the longer block counts at a node that
+//! hears of the blocks first.
 
+mod refusal;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -31,14 +35,21 @@ mod watch;
 use std::sync::Arc;
 
 use crate::hub::Handle;
+pub use refusal::{Place, Refusal, Refusals};
 use table::Expiring;
 pub use table::{Full, MAX_ENTRIES};
 use watch::{Watch, Watched};
 
+/// Seconds for which it is remembered that a user was let in again: for nodes that have not heard of it.
+const REMEMBERED: i64 = 24 * 3600;
+
 /// Everything that is refused. Times are Unix seconds.
 #[derive(Default)]
 pub struct Revocations {
+    /// When that was decided, Unix milliseconds.
     users: Expiring,
+    /// Users that were let in again, and when that was decided.
+    reprieves: Expiring,
     tokens: Expiring,
     /// By user: connection tokens issued before.
     issued_before: Expiring,
@@ -65,48 +76,74 @@ pub struct TokenTrace {
 }
 
 impl Revocations {
-    /// Refuses a user. Live connections are not told: that is up to whoever knows them.
+    /// Makes the entry of a refusal, or takes one away. Sessions that live on a token with the id of a refused one are
+    /// told; those of users are not: that is up to whoever knows them.
     ///
     /// # Errors
-    /// There are too many entries; nothing has changed.
-    pub fn block(&self, user: &str, until: Until, now: i64) -> Result<(), Full> {
-        self.users.raise(user, until, 0, now)
-    }
-
-    /// Lets a user in again.
-    pub fn unblock(&self, user: &str) {
-        self.users.remove(user);
-    }
-
-    /// Refuses the token of an id, and tells the sessions that live on it.
-    ///
-    /// # Errors
-    /// There are too many entries; nothing has changed.
-    pub fn revoke(&self, id: &str, until: Until, now: i64) -> Result<(), Full> {
-        self.tokens.raise(id, until, 0, now)?;
-        self.watched.tell(id);
-        Ok(())
-    }
-
-    /// Refuses a user's tokens that were issued before a time: those for connections, or with a channel those for
-    /// subscriptions to it. Live connections are not told.
-    ///
-    /// # Errors
-    /// There are too many entries; nothing has changed.
-    pub fn invalidate(
-        &self,
-        user: &str,
-        channel: Option<&str>,
-        issued_before: i64,
-        until: Until,
-        now: i64,
-    ) -> Result<(), Full> {
-        match channel {
-            None => self.issued_before.raise(user, until, issued_before, now),
-            Some(channel) => {
-                let key = pair(user, channel);
-                self.issued_before_in.raise(&key, until, issued_before, now)
+    /// There are too many entries; nothing has changed. Letting a user in never fails.
+    pub fn take(&self, refusal: &Refusal, now: i64) -> Result<(), Full> {
+        match refusal {
+            Refusal::User {
+                user,
+                until,
+                decided_ms,
+            } => {
+                let let_in = self.reprieves.get(user, now);
+                if let_in.is_some_and(|let_in| let_in >= *decided_ms) {
+                    return Ok(());
+                }
+                self.users.raise(user, *until, *decided_ms, now)
             }
+            Refusal::Reprieve {
+                user,
+                until,
+                decided_ms,
+            } => {
+                self.users.remove_up_to(user, *decided_ms);
+                // Without room for it, an older block that is still on its way counts; no reason to keep anybody out.
+                let _ = self.reprieves.raise(user, *until, *decided_ms, now);
+                Ok(())
+            }
+            Refusal::Token { id, until } => {
+                self.tokens.raise(id, *until, 0, now)?;
+                self.watched.tell(id);
+                Ok(())
+            }
+            Refusal::Tokens {
+                user,
+                channel,
+                until,
+                issued_before,
+            } => match channel {
+                None => self.issued_before.raise(user, *until, *issued_before, now),
+                Some(channel) => {
+                    let key = pair(user, channel);
+                    self.issued_before_in.raise(&key, *until, *issued_before, now)
+                }
+            },
+        }
+    }
+
+    /// The decision to refuse a user, after all that are known.
+    #[must_use]
+    pub fn block(&self, user: &str, until: Until, now_ms: i64) -> Refusal {
+        let let_in = self.reprieves.get(user, now_ms.div_euclid(1000));
+        Refusal::User {
+            user: user.to_owned(),
+            until,
+            decided_ms: let_in.map_or(now_ms, |let_in| now_ms.max(let_in.saturating_add(1))),
+        }
+    }
+
+    /// The decision to let a user in again, after all that are known.
+    #[must_use]
+    pub fn unblock(&self, user: &str, now_ms: i64) -> Refusal {
+        let now = now_ms.div_euclid(1000);
+        let blocked = self.users.get(user, now);
+        Refusal::Reprieve {
+            user: user.to_owned(),
+            until: Until::Time(now.saturating_add(REMEMBERED)),
+            decided_ms: blocked.map_or(now_ms, |blocked| now_ms.max(blocked)),
         }
     }
 
@@ -147,12 +184,7 @@ impl Revocations {
 
     /// Forgets entries that have expired.
     pub fn sweep(&self, now: i64) {
-        for entries in [
-            &self.users,
-            &self.tokens,
-            &self.issued_before,
-            &self.issued_before_in,
-        ] {
+        for entries in self.tables() {
             entries.sweep(now);
         }
     }
@@ -165,6 +197,13 @@ impl Until {
         match expire_at {
             0 => Self::Forever,
             time => Self::Time(time),
+        }
+    }
+
+    fn to_wire(self) -> i64 {
+        match self {
+            Self::Forever => 0,
+            Self::Time(time) => time,
         }
     }
 
@@ -184,4 +223,10 @@ impl TokenTrace {
 /// Two names as one, which no other two make.
 fn pair(user: &str, channel: &str) -> String {
     format!("{}:{user}{channel}", user.len())
+}
+
+/// The names of a [`pair`].
+fn unpair(pair: &str) -> Option<(&str, &str)> {
+    let (length, both) = pair.split_once(':')?;
+    both.split_at_checked(length.parse().ok()?)
 }

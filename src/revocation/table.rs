@@ -1,6 +1,8 @@
 //! Entries that expire, and are not too many.
 
-use hashbrown::HashMap;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
 use parking_lot::RwLock;
 
 use super::Until;
@@ -14,10 +16,10 @@ pub const MAX_ENTRIES: usize = 1_000_000;
 #[error("there are {MAX_ENTRIES} entries already, none of which has expired")]
 pub struct Full;
 
-/// Names with a number each, for a time.
+/// Names with a number each, for a time. They have an order, so that they can be read piece by piece.
 #[derive(Default)]
 pub(super) struct Expiring {
-    entries: RwLock<HashMap<Box<str>, Entry>>,
+    entries: RwLock<BTreeMap<Box<str>, Entry>>,
 }
 
 struct Entry {
@@ -63,8 +65,24 @@ impl Expiring {
         Ok(())
     }
 
-    pub(super) fn remove(&self, name: &str) {
-        self.entries.write().remove(name);
+    /// Takes an entry away whose value is not above this one.
+    pub(super) fn remove_up_to(&self, name: &str, value: i64) {
+        let mut entries = self.entries.write();
+        if entries.get(name).is_some_and(|entry| entry.value <= value) {
+            entries.remove(name);
+        }
+    }
+
+    /// The next entries after a name that are not over: name, end, value.
+    pub(super) fn page(&self, after: &str, limit: usize, now: i64) -> Vec<(String, Until, i64)> {
+        // No name is empty.
+        let after = (Bound::Excluded(after), Bound::Unbounded);
+        let entries = self.entries.read();
+        let alive = entries
+            .range::<str, _>(after)
+            .filter(|(_, entry)| !entry.until.is_over(now))
+            .map(|(name, entry)| (name.to_string(), entry.until, entry.value));
+        alive.take(limit).collect()
     }
 
     /// The value of an entry that is not over.
@@ -82,10 +100,6 @@ impl Expiring {
         if self.is_empty() {
             return;
         }
-        let mut entries = self.entries.write();
-        entries.retain(|_, entry| !entry.until.is_over(now));
-        if entries.len() < entries.capacity() / 4 {
-            entries.shrink_to_fit();
-        }
+        self.entries.write().retain(|_, entry| !entry.until.is_over(now));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::task::{Context, Waker};
 
+use bytes::Bytes;
 use proptest::prelude::*;
 use tidegate_transports::{Encoding, Outbox, TransportKind};
 
@@ -29,6 +30,35 @@ fn told(session: &Handle) -> usize {
         .count()
 }
 
+fn block(revocations: &Revocations, user: &str, until: Until, now: i64) {
+    let refusal = revocations.block(user, until, now * 1000);
+    revocations.take(&refusal, now).expect("room");
+}
+
+fn unblock(revocations: &Revocations, user: &str) {
+    let refusal = revocations.unblock(user, NOW * 1000);
+    revocations.take(&refusal, NOW).expect("room");
+}
+
+fn revoke(revocations: &Revocations, id: &str) {
+    let id = id.to_owned();
+    let until = Until::Forever;
+    revocations
+        .take(&Refusal::Token { id, until }, NOW)
+        .expect("room");
+}
+
+/// The tokens of user 42.
+fn invalidate(revocations: &Revocations, channel: Option<&str>, issued_before: i64, until: Until, now: i64) {
+    let refusal = Refusal::Tokens {
+        user: "42".to_owned(),
+        channel: channel.map(str::to_owned),
+        until,
+        issued_before,
+    };
+    revocations.take(&refusal, now).expect("room");
+}
+
 fn token(revocations: &Revocations, id: &str, issued_at: Option<i64>) -> TokenTrace {
     revocations.trace(Some(id.to_owned()), issued_at, &session())
 }
@@ -37,13 +67,13 @@ fn token(revocations: &Revocations, id: &str, issued_at: Option<i64>) -> TokenTr
 fn a_block_ends_by_itself_or_by_a_call() {
     let revocations = Revocations::default();
     assert!(!revocations.is_blocked("42", NOW));
-    revocations.block("42", Until::Time(NOW + 10), NOW).expect("room");
-    revocations.block("43", Until::Forever, NOW).expect("room");
+    block(&revocations, "42", Until::Time(NOW + 10), NOW);
+    block(&revocations, "43", Until::Forever, NOW);
     assert!(revocations.is_blocked("42", NOW + 9));
     assert!(!revocations.is_blocked("42", NOW + 10));
     assert!(revocations.is_blocked("43", i64::MAX));
-    revocations.unblock("43");
-    revocations.unblock("44");
+    unblock(&revocations, "43");
+    unblock(&revocations, "44");
     assert!(!revocations.is_blocked("43", NOW));
 }
 
@@ -56,23 +86,19 @@ fn a_repeated_entry_never_shortens_an_earlier_one() {
         (Until::Time(NOW + 5), NOW - 90),
         (Until::Time(NOW - 5), NOW),
     ] {
-        revocations
-            .invalidate("42", None, before, until, NOW)
-            .expect("room");
+        invalidate(&revocations, None, before, until, NOW);
     }
     assert!(revocations.has_revoked(&token, "42", None, NOW + 99));
     assert!(!revocations.has_revoked(&token, "42", None, NOW + 100));
     // What is over counts for nothing.
-    revocations
-        .invalidate("42", None, NOW - 90, Until::Forever, NOW + 100)
-        .expect("room");
+    invalidate(&revocations, None, NOW - 90, Until::Forever, NOW + 100);
     assert!(!revocations.has_revoked(&token, "42", None, NOW + 101));
 }
 
 #[test]
 fn an_entry_that_is_over_is_not_made() {
     let revocations = Revocations::default();
-    revocations.block("42", Until::Time(NOW), NOW).expect("room");
+    block(&revocations, "42", Until::Time(NOW), NOW);
     assert!(revocations.users.is_empty());
 }
 
@@ -80,7 +106,7 @@ fn an_entry_that_is_over_is_not_made() {
 fn tokens_are_refused_by_id() {
     let revocations = Revocations::default();
     let (one, other) = (token(&revocations, "a", None), token(&revocations, "b", None));
-    revocations.revoke("a", Until::Forever, NOW).expect("room");
+    revoke(&revocations, "a");
     for channel in [None, Some("news")] {
         assert!(revocations.has_revoked(&one, "42", channel, NOW));
         assert!(!revocations.has_revoked(&other, "42", channel, NOW));
@@ -91,12 +117,8 @@ fn tokens_are_refused_by_id() {
 #[test]
 fn tokens_are_refused_by_their_age() {
     let revocations = Revocations::default();
-    revocations
-        .invalidate("42", None, NOW, Until::Forever, NOW)
-        .expect("room");
-    revocations
-        .invalidate("42", Some("news"), NOW - 50, Until::Forever, NOW)
-        .expect("room");
+    invalidate(&revocations, None, NOW, Until::Forever, NOW);
+    invalidate(&revocations, Some("news"), NOW - 50, Until::Forever, NOW);
     for (issued_at, user, channel, refused) in [
         (Some(NOW - 1), "42", None, true),
         (Some(NOW), "42", None, false),
@@ -126,17 +148,17 @@ fn sessions_are_told_of_their_own_tokens() {
     let trace = |session: &Arc<Handle>, id: &str| revocations.trace(Some(id.to_owned()), None, session);
     let (first, second) = (trace(&one, "a"), trace(&one, "b"));
     let third = trace(&other, "a");
-    revocations.revoke("b", Until::Forever, NOW).expect("room");
+    revoke(&revocations, "b");
     assert_eq!((told(&one), told(&other)), (1, 0));
-    revocations.revoke("a", Until::Forever, NOW).expect("room");
-    revocations.revoke("a", Until::Forever, NOW).expect("room");
+    revoke(&revocations, "a");
+    revoke(&revocations, "a");
     assert_eq!(
         (told(&one), told(&other)),
         (1, 1),
         "what waits already need not be told again"
     );
     drop((first, third));
-    revocations.revoke("a", Until::Forever, NOW).expect("room");
+    revoke(&revocations, "a");
     assert_eq!((told(&one), told(&other)), (0, 0));
     drop(second);
     assert_eq!(revocations.watched.len(), 0);
@@ -202,7 +224,7 @@ proptest! {
                     }
                 }
                 Step::Remove(name) => {
-                    table.remove(NAMES[name]);
+                    table.remove_up_to(NAMES[name], i64::MAX);
                     model[name] = None;
                 }
                 Step::Sweep => table.sweep(now),
@@ -214,4 +236,110 @@ proptest! {
             }
         }
     }
+}
+
+/// What a backend says, and to which node.
+fn decision() -> impl Strategy<Value = (usize, usize, u8, Option<i64>)> {
+    (0_usize..3, 0_usize..3, 0_u8..4, prop::option::of(1_i64..50))
+}
+
+fn all(revocations: &Revocations, limit: usize) -> Vec<Refusal> {
+    let (mut all, mut place) = (Vec::new(), Some(Place::default()));
+    while let Some(from) = place {
+        let (mut piece, next) = revocations.page(&from, limit, NOW);
+        assert!(piece.len() <= limit && next.as_ref().is_none_or(|next| next.is_after(&from)));
+        all.append(&mut piece);
+        place = next;
+    }
+    all
+}
+
+proptest! {
+    /// Nodes that have heard of everything, in whatever order, agree; and so does one that reads it from another.
+    #[test]
+    fn nodes_agree(
+        decisions in prop::collection::vec(decision(), 1..30),
+        order in any::<prop::sample::Index>(),
+        limit in 1_usize..5,
+    ) {
+        const NAMES: [&str; 3] = ["a", "b", "c"];
+        let nodes: [Revocations; 3] = Default::default();
+        let mut told = Vec::new();
+        for (index, (at, name, what, until)) in (0_i64..).zip(decisions) {
+            let name = NAMES[name];
+            let end = until.map_or(Until::Forever, |after| Until::Time(NOW + after));
+            let refusal = match what {
+                0 => nodes[at].block(name, Until::Forever, NOW * 1000 + index),
+                1 => nodes[at].unblock(name, NOW * 1000 + index),
+                2 => Refusal::Token { id: name.to_owned(), until: end },
+                _ => Refusal::Tokens {
+                    user: name.to_owned(),
+                    channel: (index % 2 == 0).then(|| "news".to_owned()),
+                    until: end,
+                    issued_before: NOW - index,
+                },
+            };
+            nodes[at].take(&refusal, NOW).expect("room");
+            let bytes = Refusals { refusals: vec![refusal], ..Refusals::default() }.encode();
+            told.push(bytes);
+        }
+        let start = order.index(told.len());
+        told.rotate_left(start);
+        for bytes in told {
+            let piece = Refusals::decode(bytes).expect("it was encoded");
+            for node in &nodes {
+                node.take(&piece.refusals[0], NOW).expect("room");
+            }
+        }
+        let known = all(&nodes[0], limit);
+        prop_assert_eq!(&all(&nodes[1], 1000), &known);
+        prop_assert_eq!(&all(&nodes[2], 1000), &known);
+        let newcomer = Revocations::default();
+        for refusal in &known {
+            newcomer.take(refusal, NOW).expect("room");
+        }
+        prop_assert_eq!(all(&newcomer, 1000), known);
+        for name in NAMES {
+            prop_assert_eq!(newcomer.is_blocked(name, NOW), nodes[0].is_blocked(name, NOW));
+        }
+    }
+}
+
+#[test]
+fn the_last_word_on_a_user_counts() {
+    let (one, other) = (Revocations::default(), Revocations::default());
+    let now_ms = NOW * 1000;
+    let blocked = one.block("42", Until::Forever, now_ms);
+    other.take(&blocked, NOW).expect("room");
+    // The other's clock is slow.
+    let let_in = other.unblock("42", now_ms - 5000);
+    for node in [&one, &other] {
+        node.take(&let_in, NOW).expect("room");
+        node.take(&blocked, NOW).expect("room");
+        assert!(!node.is_blocked("42", NOW));
+    }
+    let again = other.block("42", Until::Forever, now_ms - 5000);
+    for node in [&one, &other] {
+        node.take(&again, NOW).expect("room");
+        node.take(&let_in, NOW).expect("room");
+        assert!(node.is_blocked("42", NOW));
+    }
+}
+
+#[test]
+fn what_other_nodes_say_is_read_with_care() {
+    for (bytes, refusals) in [
+        (&b"\xff"[..], None),
+        (b"", Some(0)),
+        // A user, a table that is not known, a name that is none, a pair that is none.
+        (
+            b"\x0a\x03\x12\x01a\x0a\x05\x08\x09\x12\x01a\x0a\x00\x0a\x05\x08\x04\x12\x01a",
+            Some(1),
+        ),
+    ] {
+        let piece = Refusals::decode(Bytes::from_static(bytes));
+        assert_eq!(piece.map(|piece| piece.refusals.len()), refusals, "{bytes:?}");
+    }
+    let beyond = Place::decode(Bytes::from_static(b"\x08\x09")).expect("a place");
+    assert_eq!(Revocations::default().page(&beyond, 10, NOW), (Vec::new(), None));
 }

@@ -74,16 +74,13 @@ impl Node {
         if sent { Forwarded::Sent } else { Forwarded::Failed }
     }
 
-    pub(super) fn notice(&self, cluster: &Cluster, notice: message::Notification) {
-        if notice.op != op::EMULATION_NOTICE {
-            // The reference has some for its own bookkeeping.
-            return;
-        }
+    /// Delivers commands that another node has sent on.
+    pub(super) fn deliver_notice(&self, cluster: &Cluster, data: Bytes) {
         let Ok(place) = Arc::clone(&cluster.work).try_acquire_owned() else {
             tracing::error!("too many commands from other nodes at once: some are lost");
             return;
         };
-        let delivering = self.deliver_posted(cluster, notice.data);
+        let delivering = self.deliver_posted(cluster, data);
         tokio::spawn(async move {
             delivering.await;
             drop(place);

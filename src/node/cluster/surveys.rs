@@ -131,6 +131,13 @@ impl Node {
                     drop(place);
                 });
             }
+            op::REFUSALS => {
+                let (code, data) = self.answer_refusals(cluster, data);
+                tokio::spawn(async move {
+                    node.respond(&asker, id, code, data).await;
+                    drop(place);
+                });
+            }
             _ => {
                 tokio::spawn(async move {
                     node.respond(&asker, id, code::METHOD_NOT_FOUND, Bytes::new())

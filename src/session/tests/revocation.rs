@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::*;
 use crate::hub::Event;
-use crate::revocation::{Revocations, Until};
+use crate::revocation::{Refusal, Revocations, Until};
 
 const SECRET: &str = "secret";
 const EXPIRED: &str = r#""error":{"code":109,"message":"token expired"}}"#;
@@ -63,16 +63,30 @@ fn revocations(client: &Client) -> &Revocations {
 
 /// What the node does for `invalidate_user_tokens`.
 fn invalidate(client: &mut Client, channel: Option<&str>, issued_before: i64) {
-    revocations(client)
-        .invalidate("42", channel, issued_before, Until::Forever, client.now.unix())
-        .expect("room");
+    enter(client, channel, issued_before);
     client.handle.mailbox.post(Event::TokensRevoked);
     hear(client);
 }
 
-fn revoke(client: &mut Client, id: &str) {
+fn enter(client: &Client, channel: Option<&str>, issued_before: i64) {
+    let refusal = Refusal::Tokens {
+        user: "42".to_owned(),
+        channel: channel.map(str::to_owned),
+        until: Until::Forever,
+        issued_before,
+    };
     revocations(client)
-        .revoke(id, Until::Forever, client.now.unix())
+        .take(&refusal, client.now.unix())
+        .expect("room");
+}
+
+fn revoke(client: &mut Client, id: &str) {
+    let refusal = Refusal::Token {
+        id: id.to_owned(),
+        until: Until::Forever,
+    };
+    revocations(client)
+        .take(&refusal, client.now.unix())
         .expect("room");
     hear(client);
 }
@@ -84,9 +98,8 @@ fn hear(client: &mut Client) {
 }
 
 fn block(client: &Client, user: &str) {
-    revocations(client)
-        .block(user, Until::Time(BEGIN + 100), BEGIN)
-        .expect("room");
+    let refusal = revocations(client).block(user, Until::Time(BEGIN + 100), BEGIN * 1000);
+    revocations(client).take(&refusal, BEGIN).expect("room");
 }
 
 #[test]
@@ -142,9 +155,7 @@ fn a_revocation_between_token_and_registration_counts() {
     let frame = connect(&json!({ "sub": "42", "iat": BEGIN - 9 }));
     client.session.handle_frame(Bytes::from(frame), client.now);
     let (id, _) = client.session.poll_call().expect("a call");
-    revocations(&client)
-        .invalidate("42", None, BEGIN, Until::Forever, BEGIN)
-        .expect("room");
+    enter(&client, None, BEGIN);
     client
         .session
         .handle_answer(id, Answer::Registered(true), client.now);

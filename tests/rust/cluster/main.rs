@@ -17,6 +17,7 @@ mod nats_server;
 mod nodes;
 mod orders;
 mod outage;
+mod refusals;
 #[path = "../../../redis-link/tests/support/mod.rs"]
 mod servers;
 #[path = "../support/mod.rs"]

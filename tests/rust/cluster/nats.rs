@@ -57,6 +57,11 @@ async fn clients_of_every_node_are_reached() {
     let disconnect = json!({ "user": "1", "disconnect": { "code": 4321, "reason": "go" } });
     assert_eq!(nodes[1].api("disconnect", disconnect).await, r#"{"result":{}}"#);
     peers[0].expect_close(4321, "go").await;
+    assert_eq!(
+        nodes[0].api("block_user", json!({ "user": "2" })).await,
+        r#"{"result":{}}"#
+    );
+    peers[1].expect_close(3507, "permission denied").await;
 
     let mut streaming = Peer::http_stream(&nodes[0], r#"{"id":1,"connect":{}}"#).await;
     streaming.expect(r#"{"id":1,"connect":{"client":"<client>","version":"<version>","ping":25,"pong":true,"session":"<session>","node":"<node>"}}"#).await;

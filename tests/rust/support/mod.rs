@@ -117,13 +117,19 @@ impl TestServer {
         Peer::websocket(self.dial().await, path, &[]).await
     }
 
-    /// A WebSocket on which the connect command with this token was accepted.
-    pub async fn connected(&self, claims: Value) -> Peer {
-        let mut peer = self.websocket().await;
+    /// A WebSocket on which a connect command with this token was sent.
+    pub async fn connecting(&self, claims: &Value) -> Peer {
+        let peer = self.websocket().await;
         peer.send(&format!(
             r#"{{"id":1,"connect":{{"token":"{}"}}}}"#,
-            token(&claims)
+            token(claims)
         ));
+        peer
+    }
+
+    /// A WebSocket on which the connect command with this token was accepted.
+    pub async fn connected(&self, claims: Value) -> Peer {
+        let mut peer = self.connecting(&claims).await;
         peer.expect(
             r#"{"id":1,"connect":{"client":"<client>","version":"<version>","ping":25,"pong":true}}"#,
         )

@@ -19,16 +19,6 @@ async fn call(server: &TestServer, method: &str, body: Value) {
     assert_eq!(server.api(method, body).await, DONE, "{method}");
 }
 
-/// A connection that has said who it is.
-async fn connecting(server: &TestServer, claims: &Value) -> Peer {
-    let peer = server.websocket().await;
-    peer.send(&format!(
-        r#"{{"id":1,"connect":{{"token":"{}"}}}}"#,
-        token(claims)
-    ));
-    peer
-}
-
 fn subscribe(claims: &Value) -> String {
     format!(
         r#"{{"id":2,"subscribe":{{"channel":"$news","token":"{}"}}}}"#,
@@ -57,7 +47,8 @@ async fn a_blocked_user() {
         json!({ "user": "42", "expire_at": in_seconds(100) }),
     )
     .await;
-    connecting(&server, &json!({ "sub": "42" }))
+    server
+        .connecting(&json!({ "sub": "42" }))
         .await
         .expect_close(3507, "permission denied")
         .await;
@@ -123,7 +114,7 @@ async fn a_revoked_token() {
     .await;
     call(&server, "revoke_token", json!({ "uid": "unknown" })).await;
     live.expect_close(3014, "state invalidated").await;
-    connecting(&server, &claims).await.expect(EXPIRED).await;
+    server.connecting(&claims).await.expect(EXPIRED).await;
     let refresh = |claims: &Value| format!(r#"{{"id":2,"refresh":{{"token":"{}"}}}}"#, token(claims));
     other
         .ask(
@@ -154,7 +145,7 @@ async fn tokens_issued_too_early() {
     call(&server, "invalidate_user_tokens", json!({ "user": "42" })).await;
     call(&server, "invalidate_user_tokens", json!({ "user": "42" })).await;
     live.expect_close(3014, "state invalidated").await;
-    connecting(&server, &claims).await.expect(EXPIRED).await;
+    server.connecting(&claims).await.expect(EXPIRED).await;
     server
         .connected(json!({ "sub": "42", "iat": in_seconds(1) }))
         .await;
@@ -234,7 +225,8 @@ async fn every_way_of_calling() {
     let request = Request::post("/api", lines).header("X-API-Key", API_KEY);
     let answer = server.request(request).await.text();
     assert_eq!(answer, "{\"id\":1,\"result\":{}}\n{\"id\":2,\"result\":{}}");
-    connecting(&server, &json!({ "sub": "3" }))
+    server
+        .connecting(&json!({ "sub": "3" }))
         .await
         .expect_close(3507, "permission denied")
         .await;
