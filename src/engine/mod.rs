@@ -197,8 +197,8 @@ pub trait Controller: Send + Sync + 'static {
 
 /// Takes what a [`Controller`] delivers.
 pub trait ControlReceiver: Send + Sync + 'static {
-    /// A message, in the order of arrival. Must not wait.
-    fn handle_control(&self, message: Bytes);
+    /// A message, in the order of arrival; whether it could be read. Must not wait.
+    fn handle_control(&self, message: Bytes) -> bool;
 
     /// Messages may have been missed and arrive again from now.
     fn handle_control_restored(&self);

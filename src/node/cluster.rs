@@ -180,37 +180,8 @@ impl Node {
             }
         });
     }
-}
 
-impl Node {
-    fn notice(&self, cluster: &Cluster, notice: message::Notification) {
-        match &*notice.op {
-            op::EMULATION_NOTICE => self.deliver_notice(cluster, notice.data),
-            op::REFUSALS => {
-                self.hear_refusals(cluster, notice.data);
-            }
-            // The reference has some for its own bookkeeping.
-            _ => {}
-        }
-    }
-}
-
-impl ControlReceiver for Node {
-    fn handle_control(&self, bytes: Bytes) {
-        let Some(cluster) = &self.cluster else { return };
-        let (sender, control) = match decode(bytes) {
-            Ok(decoded) => decoded,
-            Err(Malformed::Bytes) => return tracing::warn!("malformed control message ignored"),
-            Err(Malformed::Kind) => {
-                if !cluster.warned.swap(true, Ordering::Relaxed) {
-                    tracing::warn!("control messages of a kind that is unknown here are ignored");
-                }
-                return;
-            }
-        };
-        if sender == self.id {
-            return;
-        }
+    fn hear(&self, cluster: &Cluster, sender: String, control: Control) {
         match control {
             Control::Node(info) => self.saw(cluster, sender, info),
             Control::Shutdown => {
@@ -232,6 +203,38 @@ impl ControlReceiver for Node {
             Control::Notification(notice) => self.notice(cluster, notice),
             order => self.obey(order),
         }
+    }
+
+    fn notice(&self, cluster: &Cluster, notice: message::Notification) {
+        match &*notice.op {
+            op::EMULATION_NOTICE => self.deliver_notice(cluster, notice.data),
+            op::REFUSALS => {
+                self.hear_refusals(cluster, notice.data);
+            }
+            // The reference has some for its own bookkeeping.
+            _ => {}
+        }
+    }
+}
+
+impl ControlReceiver for Node {
+    fn handle_control(&self, bytes: Bytes) -> bool {
+        let Some(cluster) = &self.cluster else { return true };
+        match decode(bytes) {
+            Ok((sender, control)) if sender != self.id => self.hear(cluster, sender, control),
+            Ok(_) => {}
+            Err(Malformed::Bytes) => {
+                tracing::warn!("malformed control message ignored");
+                return false;
+            }
+            Err(Malformed::Kind) => {
+                if !cluster.warned.swap(true, Ordering::Relaxed) {
+                    tracing::warn!("control messages of a kind that is unknown here are ignored");
+                }
+                return false;
+            }
+        }
+        true
     }
 
     fn handle_control_restored(&self) {

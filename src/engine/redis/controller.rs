@@ -150,8 +150,10 @@ struct Incoming {
 
 impl Sink for Incoming {
     fn message(&self, _channel: &[u8], payload: Bytes) {
-        if let Some(receiver) = self.receiver.upgrade() {
-            receiver.handle_control(payload);
+        if let Some(receiver) = self.receiver.upgrade()
+            && !receiver.handle_control(payload)
+        {
+            self.tally.malformed.add();
         }
     }
 

@@ -325,6 +325,7 @@ fn inbound(counts: &Counts) -> Vec<Family> {
     }
     if let Some(Inbound { errors: counted, .. }) = nodes {
         errors.extend(failed("control_connection", counted.connection));
+        errors.extend(failed("handle_control_message", counted.message));
         errors.extend(failed("subscribe_control_channel", counted.subscribe));
     }
     let dropped = [("client", clients), ("control", nodes)].map(|(kind, inbound)| {

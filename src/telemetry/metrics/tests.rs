@@ -211,7 +211,7 @@ fn messages_on_their_way_from_redis_are_counted() {
         }),
         from_nodes: Some(Inbound {
             errors: InboundErrors {
-                message: 0,
+                message: 8,
                 subscribe: 6,
                 connection: 7,
             },
@@ -236,6 +236,7 @@ fn messages_on_their_way_from_redis_are_counted() {
             r#"errors{broker_name="",error="handle_client_message"} 1"#,
             r#"errors{broker_name="",error="subscribe_channel"} 2"#,
             r#"errors{broker_name="",error="control_connection"} 7"#,
+            r#"errors{broker_name="",error="handle_control_message"} 8"#,
             r#"errors{broker_name="",error="subscribe_control_channel"} 6"#,
         ]
     );

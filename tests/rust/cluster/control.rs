@@ -218,6 +218,8 @@ async fn nonsense_is_ignored() {
     let foreign = Foreign::join(&redis).await;
     foreign.is_heard_by(&ours).await;
     let to_us = format!("centrifugo.node.{}", ours.node().id());
+    let unreadable = || ours.node().counts().from_nodes.unwrap().errors.message;
+    eventually("what it was heard by", async || (unreadable() == 1).then_some(())).await;
     let nobody = Disconnect {
         user: "42".to_owned(),
         // Connections here have no labels.
@@ -266,6 +268,8 @@ async fn nonsense_is_ignored() {
             matches!(control, Control::SurveyResponse(_)).then_some(())
         })
         .await;
+    // That, and the first four over two channels.
+    assert_eq!(unreadable(), 9);
     peer.ask(
         r#"{"id":2,"subscribe":{"channel":"room"}}"#,
         r#"{"id":2,"subscribe":{}}"#,

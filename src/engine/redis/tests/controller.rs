@@ -13,8 +13,9 @@ struct Inbox {
 }
 
 impl ControlReceiver for Inbox {
-    fn handle_control(&self, message: Bytes) {
+    fn handle_control(&self, message: Bytes) -> bool {
         self.messages.lock().push(message);
+        true
     }
 
     fn handle_control_restored(&self) {
